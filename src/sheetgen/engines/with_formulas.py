@@ -1,0 +1,371 @@
+"""The `formulas` package as the parser and the functions; the graph and the grids are ours.
+
+Its own ExcelModel needs minutes where this needs a second because it keeps a node for each cell.
+Here the cells stand in one grid of objects per sheet. In each formula the references are replaced by numbered
+placeholders; what remains is compiled once, and called on slices of the grids, in the order of the dependencies.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from sheetgen.address import Range, parse_range
+from sheetgen.book import Book, Formula, Sheet, read_book
+from sheetgen.engines import MAX_GRID, Values, cut, grid_of
+
+
+class _Deferred(ModuleType):
+    """Stands in for a module of scipy, which is imported when something of it is used."""
+
+    def __init__(self, name: str, functions: Sequence[str] = ()) -> None:
+        super().__init__(name)
+        for function in functions:  # those taken by `from … import`, at once
+            setattr(self, function, lambda *a, _f=function, **k: getattr(self._module(), _f)(*a, **k))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked by the import system, not by the user
+            raise AttributeError(name)
+        return getattr(self._module(), name)
+
+    def _module(self) -> ModuleType:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return import_module(self.__name__)
+
+
+@contextmanager
+def _scipy_deferred() -> Iterator[None]:
+    """While this is entered, `formulas` gets stand-ins for scipy: importing scipy.stats takes a second."""
+    deferred = [
+        module
+        for module in (
+            _Deferred("scipy.stats"),
+            _Deferred("scipy.linalg"),
+            _Deferred("scipy.interpolate", ["interp1d"]),
+        )
+        if module.__name__ not in sys.modules
+    ]
+    sys.modules.update({module.__name__: module for module in deferred})
+    try:
+        yield
+    finally:
+        for module in deferred:
+            if sys.modules.get(module.__name__) is module:
+                del sys.modules[module.__name__]
+
+
+with _scipy_deferred():
+    import schedula  # type: ignore[import-untyped]
+    from formulas.cell import CELL  # type: ignore[import-untyped]
+    from formulas.errors import BroadcastError  # type: ignore[import-untyped]
+    from formulas.functions import get_functions  # type: ignore[import-untyped]
+    from formulas.parser import Parser  # type: ignore[import-untyped]
+    from formulas.ranges import Ranges  # type: ignore[import-untyped]
+    from formulas.tokens.operand import Error, XlError  # type: ignore[import-untyped]
+
+    get_functions()  # imports the modules of functions, which otherwise the first formula does
+
+# A failing function is told as a problem of its cell; schedula would print a traceback besides.
+logging.getLogger("schedula").setLevel(logging.CRITICAL)
+
+EMPTY = schedula.EMPTY
+NA, VALUE, NUM, NAME, REF = (Error.errors[text] for text in ("#N/A", "#VALUE!", "#NUM!", "#NAME?", "#REF!"))
+CYCLE = XlError("#CYCLE!")
+
+_PIECE = re.compile(
+    r"""
+    "(?:[^"]|"")*"                                          # a text
+  | \#[A-Z0-9/]+[!?]?                                       # an error value
+  | [0-9]+(?:\.[0-9]*)?(?:E[+-]?[0-9]+)?                    # a number
+  | (?P<sheet>(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?
+    (?:(?P<cells>\$?[A-Z]{1,3}\$?[0-9]{1,7}(?::\$?[A-Z]{1,3}\$?[0-9]{1,7})?)(?![\w.(])
+      |(?P<word>[^\W\d][\w.\\]*)(?P<call>\()?)            # a name or a function
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+# Functions that look at the addresses of their argument, not at its values.
+_TAKES_RANGES = re.compile(r"\b(?:ROWS?|COLUMNS?|AREAS|SINGLE)\(|@", re.IGNORECASE)
+# Those that look at the address of the formula itself.
+_TAKES_OWN_CELL = re.compile(r"\b(?:ROW|COLUMN)\(\s*\)|\bSINGLE\(|@", re.IGNORECASE)
+
+
+class _Failure(Exception):
+    """A formula that cannot be computed: the error value its cells get, and why."""
+
+    def __init__(self, error: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.error = error
+
+
+Function = Callable[[list[np.ndarray], list[Range]], np.ndarray]
+
+
+def recompute(path: Path, book: Book | None = None) -> Values:
+    """Every formula of the workbook computed anew; EngineError when a sheet is too large.
+
+    A formula that fails gives an error value to its own cells (`#NAME?`, `#VALUE!`, `#REF!`, and `#CYCLE!` to
+    those that need each other) and a line among the problems; what depends on it is computed with that error.
+    """
+    book = book or read_book(path)
+    grids = {name: _grid(sheet) for name, sheet in book.sheets.items()}
+    formulas = [formula for sheet in book.sheets.values() for formula in sheet.formulas]
+    split = _Splitter(book)
+    pieces = [split(formula) for formula in formulas]
+    needs = _needs(grids, formulas, [ranges for _, ranges in pieces])
+    functions: dict[tuple[str, Range | None], Function | _Failure] = {}
+    problems = []
+
+    for group in _groups(needs):
+        if len(group) > 1 or group[0] in needs[group[0]]:
+            members = [str(formulas[i].range) for i in sorted(group)]
+            more = f" and {len(members) - 10} more" if len(members) > 10 else ""
+            problems.append(f"{', '.join(members[:10])}{more}: the formulas need each other in a circle")
+            for i in group:
+                _put(grids, formulas[i].range, CYCLE)
+            continue
+        formula, (template, ranges) = formulas[group[0]], pieces[group[0]]
+        own = formula.range if _TAKES_OWN_CELL.search(template) else None
+        try:
+            if (template, own) not in functions:
+                functions[template, own] = _compile(template, len(ranges), own)
+            function = functions[template, own]
+            if isinstance(function, _Failure):
+                raise function
+            with np.errstate(all="ignore"):  # what overflows becomes #NUM!
+                result = _fit(function([_take(grids, area) for area in ranges], ranges), formula)
+        except _Failure as failure:
+            problems.append(f"{formula.range}: {formula.text} {failure}")
+            result = failure.error
+        _put(grids, formula.range, result)
+    return Values({name: outward(grid) for name, grid in grids.items()}, tuple(problems))
+
+
+def _grid(sheet: Sheet) -> np.ndarray:
+    """The constants of a sheet in a grid that has room for its formulas."""
+    cells: dict[tuple[int, int], object] = {(f.range.bottom, f.range.right): EMPTY for f in sheet.formulas}
+    for cell, value in sheet.cells.items():
+        cells[cell] = Error.errors.get(value, value) if isinstance(value, str) else value
+    return grid_of(cells, EMPTY)
+
+
+def _take(grids: Mapping[str, np.ndarray], area: Range) -> np.ndarray:
+    if area.rows * area.columns > MAX_GRID:
+        raise _Failure(VALUE, f"refers to {area}, which is too large")
+    return cut(grids[area.sheet], area, EMPTY)
+
+
+def _put(grids: dict[str, np.ndarray], area: Range, values: Any) -> None:
+    grids[area.sheet][area.top : area.bottom + 1, area.left : area.right + 1] = values
+
+
+def outward(grid: np.ndarray) -> np.ndarray:
+    """The grid as `Values` shows it."""
+
+    def convert(value: Any) -> Any:
+        if value is EMPTY:
+            return None
+        value = _plain(value)
+        if isinstance(value, XlError):
+            return str(value)
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    return _map(convert, grid)
+
+
+def _map(convert: Callable[[Any], Any], values: np.ndarray) -> np.ndarray:
+    mapped = np.empty(values.shape, object)
+    mapped[...] = np.frompyfunc(convert, 1, 1)(values)  # which gives no array for an array without shape
+    return mapped
+
+
+class _Splitter:
+    """Splits a formula into a template, with placeholders for the references, and the ranges these stand for."""
+
+    def __init__(self, book: Book) -> None:
+        self._names = {name.casefold(): area for name, area in book.names.items()}
+        self._sheets = {name.casefold(): name for name in book.sheets}
+        self._area = lru_cache(maxsize=None)(self._parse)  # a reference stands in many formulas
+
+    def __call__(self, formula: Formula) -> tuple[str, list[Range]]:
+        """`=A1*Model!B2:C3+A1` → `=_0!A1*_1!A1+_0!A1`, [A1, Model!B2:C3].
+
+        What is no range of this workbook stays in the template, where the parser takes offence at it.
+        """
+        numbers: dict[Range, int] = {}
+
+        def placeholder(match: re.Match[str]) -> str:
+            sheet, cells, word, call = match.group("sheet", "cells", "word", "call")
+            if cells:
+                area = self._area(sheet or formula.range.sheet, cells)
+            elif word and not sheet and not call:
+                area = self._names.get(word.casefold())
+            else:
+                area = None
+            if area is None:
+                return match.group()
+            return f"_{numbers.setdefault(area, len(numbers))}!A1"
+
+        template = _PIECE.sub(placeholder, formula.text)
+        return template, list(numbers)
+
+    def _parse(self, sheet: str, cells: str) -> Range | None:
+        if sheet.endswith("!"):
+            sheet = sheet[:-1]
+            if sheet.startswith("'"):
+                sheet = sheet[1:-1].replace("''", "'")
+        known = self._sheets.get(sheet.casefold())
+        return parse_range(cells.upper(), known) if known is not None else None
+
+
+def _needs(
+    grids: dict[str, np.ndarray], formulas: list[Formula], references: list[list[Range]]
+) -> list[set[int]]:
+    """For each formula the numbers of the formulas whose cells it refers to."""
+    owners = {name: np.full(grid.shape, -1, np.int32) for name, grid in grids.items()}
+    for number, formula in enumerate(formulas):
+        _put(owners, formula.range, number)
+    needs = []
+    for ranges in references:
+        needed: set[int] = set()
+        for area in ranges:
+            owner = owners[area.sheet][area.top : area.bottom + 1, area.left : area.right + 1]
+            needed.update(owner.ravel().tolist() if owner.size < 64 else np.unique(owner).tolist())
+        needed.discard(-1)
+        needs.append(needed)
+    return needs
+
+
+def _groups(needs: list[set[int]]) -> Iterator[list[int]]:
+    """The nodes of the graph in an order to compute them, those of a cycle together in one list.
+
+    Tarjan's strongly connected components, without recursion; each comes after those that it needs.
+    """
+    found = [0] * len(needs)  # in which order nodes are met; 0: not yet
+    lowest = [0] * len(needs)  # the earliest open node that can be reached
+    done = [False] * len(needs)
+    opened: list[int] = []
+    count = 0
+    for root in range(len(needs)):
+        path = [] if found[root] else [(root, iter(needs[root]))]
+        while path:
+            node, rest = path[-1]
+            if not found[node]:
+                count += 1
+                found[node] = lowest[node] = count
+                opened.append(node)
+            for other in rest:
+                if not found[other]:
+                    path.append((other, iter(needs[other])))
+                    break
+                if not done[other]:
+                    lowest[node] = min(lowest[node], found[other])
+            else:
+                path.pop()
+                if path:
+                    parent = path[-1][0]
+                    lowest[parent] = min(lowest[parent], lowest[node])
+                if lowest[node] == found[node]:
+                    start = next(i for i in range(len(opened) - 1, -1, -1) if opened[i] == node)
+                    group, opened[start:] = opened[start:], []
+                    for member in group:
+                        done[member] = True
+                    yield group
+
+
+def _compile(template: str, count: int, own: Range | None) -> Function | _Failure:
+    """The function of the values of `count` references that the template stands for."""
+    try:
+        builder = Parser().ast(template)[1]
+        call = builder.compile(**({} if own is None else {CELL: Ranges().push(own.a1)}))
+    except Exception as error:  # noqa: BLE001 - the parser raises many kinds, some by accident
+        return _Failure(NAME, f"cannot be parsed ({type(error).__name__})")
+    places = [f"_{number}!A1" for number in range(count)]
+    for name in call.inputs:
+        if name not in places:
+            return _Failure(NAME, f"refers to {name}, which is no range of this workbook")
+    steps, constants, output = _steps(call)
+    takes_ranges = _TAKES_RANGES.search(template) is not None
+
+    def function(values: list[np.ndarray], ranges: list[Range]) -> np.ndarray:
+        known = dict(constants)
+        for place, value, area in zip(places, values, ranges, strict=True):
+            known[place] = Ranges().push(area.a1, value) if takes_ranges else value
+        try:
+            for step, inputs, name in steps:
+                known[name] = step(*[known[each] for each in inputs])
+        except NotImplementedError:
+            raise _Failure(NAME, "uses a function that the package formulas does not know") from None
+        except BroadcastError:
+            raise _Failure(VALUE, "combines ranges whose shapes do not fit") from None
+        except Exception as error:  # noqa: BLE001 - whatever a function raises
+            raise _Failure(VALUE, f"cannot be computed ({type(error).__name__})") from None
+        result = known[output]
+        return np.atleast_2d(np.asarray(result.value if isinstance(result, Ranges) else result))
+
+    return function
+
+
+def _steps(call: Any) -> tuple[list[tuple[Callable[..., Any], list[str], str]], dict[str, Any], str]:
+    """A compiled formula as its functions in order, its constants, and the name of its result.
+
+    Calling it as schedula does costs more than the functions themselves: it finds the order each time.
+    """
+    makers = {node["outputs"][0]: node for node in call.dsp.function_nodes.values()}
+    steps: dict[str, tuple[Callable[..., Any], list[str], str]] = {}
+
+    def visit(name: str) -> None:
+        if name in makers and name not in steps:
+            inputs = makers[name]["inputs"]
+            for each in inputs:
+                visit(each)
+            steps[name] = (makers[name]["function"], inputs, name)
+
+    output = call.outputs[0]
+    visit(output)
+    constants = {name: default["value"] for name, default in call.dsp.default_values.items()}
+    return list(steps.values()), constants, output
+
+
+def _fit(result: np.ndarray, formula: Formula) -> Any:
+    """The result in the shape of the formula's range, as Excel fills it: a row, a column or a value is repeated,
+    what is too large is cut off, what is missing is #N/A. A plain formula has one cell and takes no array."""
+    rows, columns = formula.range.shape
+    if not formula.array and result.shape != (1, 1):
+        raise _Failure(VALUE, f"gives {result.shape[0]}×{result.shape[1]} values in one cell")
+    if result.dtype.kind == "f" and np.isfinite(result).all():
+        result = result.astype(object)
+    else:
+        result = _map(_plain, result.astype(object))
+    if result.shape == (rows, columns):
+        return result
+    result = np.repeat(result, rows, axis=0) if result.shape[0] == 1 else result[:rows]
+    result = np.repeat(result, columns, axis=1) if result.shape[1] == 1 else result[:, :columns]
+    fitted = np.empty((rows, columns), object)
+    fitted.fill(NA)
+    fitted[: result.shape[0], : result.shape[1]] = result
+    return fitted
+
+
+def _plain(value: Any) -> Any:
+    """One value of a result as a cell holds it: float, int, str, bool or an error."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is EMPTY:
+        return 0.0
+    if isinstance(value, str):  # errors too
+        return value
+    if isinstance(value, int | float) and math.isfinite(value):
+        return value
+    return NUM if isinstance(value, int | float | complex) else VALUE

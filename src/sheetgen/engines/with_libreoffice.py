@@ -1,0 +1,168 @@
+"""LibreOffice, headless: it recalculates and saves a copy of the workbook, from which openpyxl reads the values.
+
+Nothing of the cached values can come through: they are cut out of the copy first, and the profile, a fresh one for
+each run, asks for a hard recalculation. (With its default settings LibreOffice keeps what the file says.)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+import openpyxl  # type: ignore[import-untyped]
+
+from sheetgen.address import Range, parse_range
+from sheetgen.book import MAX_ARRAY_CELLS, Book
+from sheetgen.engines import EngineError, EngineUnavailable, Values, grid_of, soffice
+
+TIMEOUT = 300  # seconds; a start takes one, 50,000 formulas another
+
+_ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
+<oor:items xmlns:oor="http://openoffice.org/2001/registry">
+<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="OOXMLRecalcMode" oor:op="fuse">\
+<value>0</value></prop></item>
+</oor:items>
+"""
+
+
+def recompute(path: Path, book: Book | None = None) -> Values:
+    """Every formula computed by LibreOffice; EngineError when it fails or takes too long. `book` is not needed."""
+    with tempfile.TemporaryDirectory(prefix="sheetgen-") as folder:
+        copy = Path(folder) / "recalculated.xlsx"
+        recalculated_copy(path, copy)
+        workbook = openpyxl.load_workbook(copy, read_only=True, data_only=True)
+        sheets = {sheet.title: grid_of(_values(sheet)) for sheet in workbook.worksheets}
+        workbook.close()
+    return Values(sheets)
+
+
+def _values(sheet: Any) -> dict[tuple[int, int], Any]:
+    """The filled cells of an openpyxl worksheet. (calamine is faster, but shows errors as empty cells.)"""
+    sheet.reset_dimensions()
+    return {
+        (cell.row - 1, cell.column - 1): float(cell.value) if cell.data_type == "n" else cell.value
+        for row in sheet.iter_rows()
+        for cell in row
+        if cell.value is not None
+    }
+
+
+def recalculated_copy(path: Path, target: Path) -> None:
+    """Writes to `target` the workbook as LibreOffice recalculates and saves it."""
+    command = soffice()
+    if command is None:
+        raise EngineUnavailable("LibreOffice is not installed: install it, so that the command soffice is found")
+    with tempfile.TemporaryDirectory(prefix="sheetgen-") as name:
+        folder = Path(name)
+        user = folder / "profile" / "user"
+        user.mkdir(parents=True)
+        (user / "registrymodifications.xcu").write_text(_ALWAYS_RECALCULATE, encoding="utf-8")
+        (folder / "out").mkdir()
+        drop_cached_values(path, folder / "book.xlsx")  # a name without surprises
+        _run(
+            [
+                command,
+                f"-env:UserInstallation={(folder / 'profile').as_uri()}",
+                *("--headless", "--norestore", "--nologo", "--convert-to", "xlsx"),
+                *("--outdir", str(folder / "out"), str(folder / "book.xlsx")),
+            ],
+            path,
+        )
+        result = folder / "out" / "book.xlsx"
+        if not result.exists():
+            raise EngineError(f"LibreOffice could not open {path}")
+        shutil.move(result, target)
+
+
+def _run(command: list[str], path: Path) -> None:
+    """Runs soffice, which starts processes of its own: at the end of the patience all of them are ended."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+        errors="replace",
+    )
+    try:
+        output, _ = process.communicate(timeout=TIMEOUT)
+    except BaseException as error:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise EngineError(f"LibreOffice has not recalculated {path} in {TIMEOUT} s: it was stopped") from None
+        raise
+    if process.returncode != 0:
+        raise EngineError(f"LibreOffice failed on {path}: {' '.join(output.split())[:300]}")
+
+
+def drop_cached_values(path: Path, target: Path) -> None:
+    """Copies a workbook without the values of the cells that formulas fill, those of arrays included."""
+    try:
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
+            for part in source.infolist():
+                content = source.read(part)
+                if part.filename.startswith("xl/worksheets/") and part.filename.endswith(".xml"):
+                    content = _without_cached_values(content)
+                copy.writestr(part.filename, content)
+    except (OSError, zipfile.BadZipFile, expat.ExpatError) as error:
+        raise EngineError(f"{path} cannot be read: {error}") from None
+
+
+def _without_cached_values(xml: bytes) -> bytes:
+    """A worksheet without the `<v>` of its formula cells.
+
+    expat tells where these elements stand and their bytes are cut out; writing a parsed tree anew would rename the
+    prefixes that `mc:Ignorable` names.
+    """
+    parser = expat.ParserCreate(namespace_separator=" ")
+    cuts: list[tuple[int, int]] = []  # of the bytes to drop
+    covered: set[tuple[int, int]] = set()  # by arrays; the file has the formula before the other cells
+    cell = ""
+    computed = False
+    begin = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal cell, computed, begin
+        match tag.rpartition(" ")[2]:
+            case "c":
+                cell = attributes.get("r", "")
+                here = parse_range(cell, "") if covered else None
+                computed = here is not None and (here.top, here.left) in covered
+            case "f":
+                computed = True
+                if (area := parse_range(attributes.get("ref", cell), "")) and attributes.get("t") == "array":
+                    cover(area)
+            case "v":
+                begin = parser.CurrentByteIndex
+
+    def cover(area: Range) -> None:
+        if len(covered) + area.rows * area.columns > MAX_ARRAY_CELLS:
+            raise EngineError(f"the array formulas up to {area.a1} fill more than {MAX_ARRAY_CELLS} cells")
+        for row in range(area.top, area.bottom + 1):
+            covered.update((row, column) for column in range(area.left, area.right + 1))
+
+    def end(tag: str) -> None:
+        if computed and tag.rpartition(" ")[2] == "v":
+            cuts.append((begin, xml.index(b">", parser.CurrentByteIndex) + 1))
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.Parse(xml, True)
+    kept = []
+    position = 0
+    for first, last in cuts:
+        kept.append(xml[position:first])
+        position = last
+    return b"".join([*kept, xml[position:]])

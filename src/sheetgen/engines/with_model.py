@@ -1,0 +1,40 @@
+"""The ExcelModel of the `formulas` package, as it comes: slow, and a check on `with_formulas`."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import numpy as np
+
+from sheetgen.book import Book, Cell, read_book
+from sheetgen.engines import EngineError, Values, grid_of
+from sheetgen.engines.with_formulas import EMPTY, Ranges, outward
+
+MISSING = "#MISSING!"  # a formula cell that the solution lacks: ExcelModel reports no error for it
+
+
+def recompute(path: Path, book: Book | None = None) -> Values:
+    """Every formula computed by ExcelModel; EngineError when it gives up, for which one bad formula is enough."""
+    from formulas.excel import ExcelModel  # type: ignore[import-untyped]
+
+    book = book or read_book(path)
+    try:
+        with redirect_stderr(io.StringIO()):  # a bar of progress
+            solution = ExcelModel().loads(str(path)).finish().calculate()
+    except Exception as error:  # noqa: BLE001
+        reason = " ".join(str(error).split())[:200]
+        raise EngineError(f"ExcelModel gave up on {path}: {type(error).__name__} {reason}") from None
+    grids = {}
+    for sheet in book.sheets.values():
+        cells: dict[Cell, object] = dict.fromkeys(sheet.formula_at, MISSING)
+        for found in solution.values():
+            for place, values in found.values.values() if isinstance(found, Ranges) else ():
+                if place["sheet_id"].rpartition("]")[2].rstrip("'") == sheet.name.upper():
+                    top, left = int(place["r1"]) - 1, place["n1"] - 1
+                    for (row, column), value in np.ndenumerate(values):
+                        if (top + row, left + column) in sheet.formula_at:
+                            cells[top + row, left + column] = value
+        grids[sheet.name] = outward(grid_of(cells | sheet.cells, EMPTY))
+    return Values(grids)

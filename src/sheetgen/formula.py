@@ -1,0 +1,142 @@
+"""Tensors and their addresses → the text of formulas.
+
+`Style` says how: "blocks" gives one array formula for a whole block, "cells" one formula for every cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sheetgen.address import Range, column_name, sheet_prefix
+from sheetgen.ops import ALL, ATOM, OPS, Array, Index
+from sheetgen.tensor import Frame, Tensor
+
+Style = Literal["blocks", "cells"]
+
+
+@dataclass(frozen=True)
+class CellFormula:
+    """One formula as it is entered: over `range`, with '=' before it; `value` is what it must give."""
+
+    range: Range
+    text: str
+    array: bool
+    value: Array
+
+
+@dataclass(frozen=True)
+class _Operand:
+    """A tensor as the formula on `sheet` sees it (see `ops.View`)."""
+
+    tensor: Tensor
+    places: Mapping[str, Range]
+    sheet: str
+    fixed: bool  # write $ where the reference must stay when the formula is filled to neighbouring cells
+
+    @property
+    def rows(self) -> int:
+        return self.tensor.rows
+
+    @property
+    def columns(self) -> int:
+        return self.tensor.columns
+
+    def at(self, rows: Index, columns: Index, binding: int = 0) -> str:
+        tensor = self.tensor
+        if tensor.op == "number":
+            value = float(tensor.value[0, 0])
+            return f"({value:g})" if value < 0 and binding > ATOM - 5 else _literal(value)
+        if tensor.path is not None:
+            return self._reference(self.places[tensor.path], rows, columns)
+        if tensor.op == "rows" and tensor.operands[0].path is not None:
+            start, stop = tensor.settings["start"], tensor.settings["stop"]
+            base = self.places[tensor.operands[0].path].part(slice(start, stop), ALL)
+            return self._reference(base, rows, columns)
+        text = expression(tensor, self.places, self.sheet, self.fixed, rows, columns)
+        return f"({text})" if OPS[tensor.op].binding < binding else text
+
+    def _reference(self, place: Range, rows: Index, columns: Index) -> str:
+        rows = 0 if place.rows == 1 and isinstance(rows, int) else rows
+        columns = 0 if place.columns == 1 and isinstance(columns, int) else columns
+        part = place.part(rows, columns)
+        prefix = "" if part.sheet == self.sheet else sheet_prefix(part.sheet)
+        row_sign = "$" if self.fixed and (isinstance(rows, slice) or place.rows == 1) else ""
+        column_sign = "$" if self.fixed and (isinstance(columns, slice) or place.columns == 1) else ""
+        first = f"{column_sign}{column_name(part.left)}{row_sign}{part.top + 1}"
+        last = f"{column_sign}{column_name(part.right)}{row_sign}{part.bottom + 1}"
+        return prefix + (first if part.shape == (1, 1) else f"{first}:{last}")
+
+
+def _literal(value: float) -> str:
+    return repr(int(value)) if value == int(value) else repr(value)
+
+
+def expression(
+    tensor: Tensor, places: Mapping[str, Range], sheet: str, fixed: bool, rows: Index, columns: Index
+) -> str:
+    """The formula of some cells of `tensor`, without '='."""
+    views = [_Operand(operand, places, sheet, fixed) for operand in tensor.operands]
+    return OPS[tensor.op].formula(rows, columns, *views, **tensor.settings)
+
+
+def formulas_of(tensor: Tensor, place: Range, places: Mapping[str, Range], style: Style) -> Iterator[CellFormula]:
+    """The formulas that fill `place` with `tensor`, in reading order."""
+    if tensor.op == "stack":
+        top = 0
+        for part in tensor.operands:
+            link = Tensor(part.value, "link", (part,))
+            yield from formulas_of(link, place.part(slice(top, top + part.rows), ALL), places, style)
+            top += part.rows
+        return
+    if style == "blocks" and _fills_blocks(tensor):
+        text = expression(tensor, places, place.sheet, False, ALL, ALL)
+        # One cell needs no array, unless the formula computes over arrays inside.
+        array = place.shape != (1, 1) or _computes_arrays(tensor)
+        yield CellFormula(place, f"={text}", array, tensor.value)
+        return
+    array, fixed = _computes_arrays(tensor), style == "cells"
+    for row in range(place.rows):
+        for column in range(place.columns):
+            text = expression(tensor, places, place.sheet, fixed, row, column)
+            value = tensor.value[row : row + 1, column : column + 1]
+            yield CellFormula(place.part(row, column), f"={text}", array, value)
+
+
+def parts_of(tensor: Tensor) -> Iterator[Tensor]:
+    """The operations that the formula of `tensor` spells out: its own and those of its unnamed operands."""
+    yield tensor
+    for operand in tensor.operands:
+        if operand.path is None and operand.op != "number":
+            yield from parts_of(operand)
+
+
+def _fills_blocks(tensor: Tensor) -> bool:
+    return all(OPS[part.op].spread == "block" for part in parts_of(tensor))
+
+
+def _computes_arrays(tensor: Tensor) -> bool:
+    return any(OPS[part.op].array for part in parts_of(tensor))
+
+
+def in_words(tensor: Tensor, frame: Frame | None = None) -> str:
+    """The equation over the names of the operands: `SiLU(gate) ⊙ up`."""
+    frame = tensor.frame or frame
+    names = []
+    for operand in tensor.operands:
+        if operand.op == "number":
+            names.append(_literal(float(operand.value[0, 0])))
+        elif operand.path is not None:
+            names.append(_seen_from(frame, operand))
+        else:
+            inner = in_words(operand, frame)
+            names.append(f"({inner})" if OPS[operand.op].binding < OPS[tensor.op].binding != ATOM else inner)
+    return OPS[tensor.op].math.format(*names, **tensor.settings)
+
+
+def _seen_from(frame: Frame | None, operand: Tensor) -> str:
+    """Short name of an operand; with its scope (`shared.down`) when it comes from a part inside this frame."""
+    scope = f"{frame.path}." if frame and frame.path else ""
+    path = str(operand.path)
+    return path.removeprefix(scope) if scope and path.startswith(scope) else operand.name

@@ -1,0 +1,307 @@
+"""Tensors → addresses: where every block of a model stands on the sheet. Knows no Excel library.
+
+The rules, from outside in:
+* Frames (layer, attention, head, expert …) stand one below the other; tokens keep their columns all the way down.
+* In a frame, bands stand one below the other and never share rows, so that a row inserted through one band grows
+  only what has the same rows there (the weights of Q, Q, and Q rotated).
+* In a band, lanes stand side by side. A block goes below what it is made from, in its lane, or beside it, one lane on.
+* In a lane, what multiplies from the left stands to the left of the product; a row that sums up a block (its maximum)
+  stands under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sheetgen import words
+from sheetgen.address import MAX_COLUMNS, MAX_ROWS, Range
+from sheetgen.errors import InputError
+from sheetgen.formula import parts_of
+from sheetgen.ops import OPS
+from sheetgen.tensor import Frame, Tensor, Trace, apply
+
+SHEET = "Model"
+HEADER = 2  # rows above a block: its title and the names of its columns
+MARGIN = 3  # columns left of everything, for the borders of nested frames
+FIRST_ROW = 3  # below the title of the sheet
+
+
+@dataclass(eq=False)
+class Slot:
+    """A block with what stands to its left and the rows that sum it up under it."""
+
+    body: Tensor
+    lane: int
+    lefts: list[Tensor] = field(default_factory=list)
+    feet: list[Tensor] = field(default_factory=list)
+
+    @property
+    def compact(self) -> bool:
+        """One row that needs no header: its name stands to the left of it."""
+        return self.body.rows == 1 and not self.lefts
+
+    @property
+    def left_width(self) -> int:
+        return sum(left.columns for left in self.lefts)
+
+    @property
+    def width(self) -> int:
+        return max(t.columns for t in (self.body, *self.feet))
+
+
+@dataclass(eq=False)
+class Band:
+    """Slots side by side, at most one in each lane."""
+
+    slots: dict[int, Slot] = field(default_factory=dict)
+
+    @property
+    def header(self) -> int:
+        return 0 if all(slot.compact for slot in self.slots.values()) else HEADER
+
+    @property
+    def height(self) -> int:
+        return self.header + max(slot.body.rows + len(slot.feet) for slot in self.slots.values())
+
+
+@dataclass(eq=False)
+class Part:
+    """A frame with its bands and inner frames in order."""
+
+    frame: Frame
+    items: list[Band | Part] = field(default_factory=list)
+
+    @property
+    def bands(self) -> list[Band]:
+        return [item for item in self.items if isinstance(item, Band)]
+
+
+@dataclass(frozen=True)
+class Label:
+    """Names along an axis of the block `owner`: live words (a tensor) or numbers counted from 0."""
+
+    owner: str
+    range: Range
+    words: Tensor | None  # shape of the range; None for numbers
+    side: str  # "above" or "left" of the block
+
+
+@dataclass(frozen=True)
+class Title:
+    """Name and shape of a block, with the cell it stands in; `right` when it grows to the left."""
+
+    tensor: Tensor
+    row: int
+    column: int
+    text: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Box:
+    """A frame on the sheet: its cells from the title to the last row."""
+
+    frame: Frame
+    range: Range
+    depth: int
+
+
+@dataclass
+class Layout:
+    """Addresses of all blocks of a trace, and what is written around them."""
+
+    places: dict[str, Range] = field(default_factory=dict)
+    titles: list[Title] = field(default_factory=list)
+    shapes: list[Title] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+
+
+def lay_out(trace: Trace) -> Layout:
+    """Places for every named tensor of the trace; raises InputError when the sheet has too few rows or columns."""
+    parts = [_plan(item) for item in trace.root.items if isinstance(item, Frame)]
+    layout = Layout()
+    slots = [s for part in parts for band in _all_bands(part) for s in band.slots.values() if s.lane == 0]
+    start = MARGIN
+    label = start + max(slot.left_width for slot in slots)
+    end = label + max(slot.width for slot in slots)
+    row = FIRST_ROW
+    for part in parts:
+        row = _Placer(layout, trace, start, label, end).place(part, row, 0)[0] + 1
+    bottom = max(place.bottom for place in layout.places.values())
+    right = max(place.right for place in layout.places.values())
+    if bottom >= MAX_ROWS or right >= MAX_COLUMNS:
+        raise InputError(
+            f"this model needs {bottom + 1:,} rows × {right + 1:,} columns, but a worksheet has "
+            f"{MAX_ROWS:,} × {MAX_COLUMNS:,}: choose smaller sizes"
+        )
+    return layout
+
+
+def _all_bands(part: Part) -> Iterator[Band]:
+    for item in part.items:
+        if isinstance(item, Band):
+            yield item
+        else:
+            yield from _all_bands(item)
+
+
+# --- which band, which lane --------------------------------------------------------------------------------------
+
+
+def _plan(frame: Frame) -> Part:
+    part = Part(frame)
+    slot_of: dict[Tensor, Slot] = {}
+    band_of: dict[Slot, Band] = {}
+    waiting: list[Tensor] = []  # blocks that stand left of a block still to come
+
+    def new_slot(tensor: Tensor, lane: int, band: Band | None) -> None:
+        if band is None or lane in band.slots:
+            band = Band()
+            part.items.append(band)
+        fitting = [left for left in waiting if left.rows == tensor.rows]
+        waiting[:] = [left for left in waiting if left not in fitting]
+        slot = Slot(tensor, lane, fitting)
+        band.slots[lane] = slot
+        slot_of[tensor], band_of[slot] = slot, band
+
+    for item in frame.items:
+        if isinstance(item, Frame):
+            part.items.append(_plan(item))
+            continue
+        if item.where == "left":
+            waiting.append(item)
+            continue
+        source = _source(item, slot_of)
+        if source and any(OPS[p.op].reduces for p in parts_of(item) if p.op):
+            source.feet.append(item)
+            slot_of[item] = source
+        elif source and item.where == "beside":
+            new_slot(item, source.lane + 1, band_of[source])
+        else:
+            level = _left_body(item, slot_of)
+            last = part.items[-1] if part.items else None
+            joins = level is not None and band_of[level] is last
+            new_slot(item, source.lane if source else 0, band_of[level] if level and joins else None)
+    for left in list(waiting):  # nobody with as many rows came after it
+        waiting.remove(left)
+        new_slot(left, 0, None)
+    return part
+
+
+def _source(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
+    """The slot of this frame that `tensor` follows: its right-hand factor, else the latest block it uses."""
+    for product in parts_of(tensor):
+        if product.op == "matmul" and product.operands[1] in slot_of:
+            return slot_of[product.operands[1]]
+    used = [block for block in tensor.blocks_used() if block in slot_of]
+    order = list(slot_of)
+    return slot_of[max(used, key=order.index)] if used else None
+
+
+def _left_body(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
+    """The slot of a left-hand factor that is itself computed here (V in V·pattern): the product stands level with it."""
+    for product in parts_of(tensor):
+        if product.op == "matmul" and product.operands[0] in slot_of:
+            return slot_of[product.operands[0]]
+    return None
+
+
+# --- rows and columns --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Placer:
+    """Writes addresses into `layout`. Lane 0 has its product columns at `label` + 1 on the whole sheet."""
+
+    layout: Layout
+    trace: Trace
+    start: int
+    label: int
+    end: int
+
+    def place(self, part: Part, row: int, depth: int) -> tuple[int, int]:
+        """Place a frame from `row` on; returns the first row after it and its last column."""
+        top, right = row, self.end
+        row += 1  # the frame's own title
+        lanes = self._lanes(part.bands)
+        previous: Band | Part | None = None
+        for item in part.items:
+            if isinstance(item, Part):
+                row, inner_right = self.place(item, row + (previous is not None), depth + 1)
+                right = max(right, inner_right + 1)
+            else:
+                # Rows without a header follow one another closely; a frame's title needs no gap either.
+                tight = isinstance(previous, Band) and previous.header == item.header == 0
+                row += 0 if tight or previous is None else 1
+                self._place_band(item, row, lanes)
+                row += item.height
+            previous = item
+        right = max([right, *(label + width for label, width in lanes.values())])
+        self.layout.boxes.append(Box(part.frame, Range(SHEET, top, depth, row, right), depth))
+        return row + 1, right
+
+    def _lanes(self, bands: list[Band]) -> dict[int, tuple[int, int]]:
+        """For each lane of a frame the column of its row names, and the width of its blocks."""
+        slots = [slot for band in bands for slot in band.slots.values()]
+        lanes = {0: (self.label, self.end - self.label)}
+        end = self.end
+        for lane in range(1, max((slot.lane for slot in slots), default=0) + 1):
+            here = [slot for slot in slots if slot.lane == lane]
+            label = end + 2 + max((slot.left_width for slot in here), default=0)
+            width = max((slot.width for slot in here), default=0)
+            lanes[lane] = label, width
+            end = label + width
+        return lanes
+
+    def _place_band(self, band: Band, row: int, lanes: dict[int, tuple[int, int]]) -> None:
+        for slot in band.slots.values():
+            label = lanes[slot.lane][0]
+            body_row = row + band.header
+            column = label
+            for left in reversed(slot.lefts):
+                column -= left.columns
+                self._left(left, body_row, column)
+            self._body(slot.body, body_row, label, titled=band.header > 0)
+            for i, foot in enumerate(slot.feet):
+                self._body(foot, body_row + slot.body.rows + i, label, titled=False)
+
+    def _set(self, tensor: Tensor, row: int, column: int) -> Range:
+        place = Range(SHEET, row, column, row + tensor.rows - 1, column + tensor.columns - 1)
+        self.layout.places[str(tensor.path)] = place
+        return place
+
+    def _left(self, tensor: Tensor, row: int, column: int) -> None:
+        place = self._set(tensor, row, column)
+        name, size = words.title(tensor), words.shape(tensor)
+        if tensor.columns == 1:  # too narrow for both in one line; a single column needs no names above
+            self.layout.titles.append(Title(tensor, row - 2, column, name, right=True))
+            self.layout.shapes.append(Title(tensor, row - 1, column, size, right=True))
+        else:
+            self.layout.titles.append(Title(tensor, row - 2, place.right, f"{name}  {size}", right=True))
+            self._name_columns(tensor, place)
+
+    def _body(self, tensor: Tensor, row: int, label: int, titled: bool) -> None:
+        place = self._set(tensor, row, label + 1)
+        text = f"{words.title(tensor)}  {words.shape(tensor)}"
+        if not titled:
+            self.layout.titles.append(Title(tensor, row, label, text, right=True))
+            return
+        self.layout.titles.append(Title(tensor, row - 2, label + 1, text, right=False))
+        self._name_columns(tensor, place)
+        if tensor.rows > 1 or tensor.axes[0]:
+            side = Range(SHEET, place.top, label, place.bottom, label)
+            self.layout.labels.append(Label(str(tensor.path), side, self._names(tensor.axes[0], True), "left"))
+
+    def _name_columns(self, tensor: Tensor, place: Range) -> None:
+        above = Range(SHEET, place.top - 1, place.left, place.top - 1, place.right)
+        self.layout.labels.append(Label(str(tensor.path), above, self._names(tensor.axes[1], False), "above"))
+
+    def _names(self, axis: str, vertical: bool) -> Tensor | None:
+        """The words along an axis, as the sheet has them at that moment."""
+        if axis not in ("token", "word"):
+            return None
+        block = self.trace["words" if axis == "token" else "vocabulary"]
+        stands = axis == "word"
+        return apply("link", block) if stands == vertical else apply("transpose", block)

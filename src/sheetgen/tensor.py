@@ -1,0 +1,301 @@
+"""A tensor: a NumPy array that remembers how it was made, and the trace that keeps them in order.
+
+Equations are written once, over tensors (`nn`, `models`). Running them gives the reference values; what they leave
+behind, a `Trace`, gives the cells, the formulas and the sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from sheetgen.ops import OPS, Array
+
+Kind = Literal["computed", "weight", "constant", "control", "text"]
+Where = Literal["below", "beside", "left"]  # of the blocks it is made from: under, right of, or left of its user
+
+
+class Source(Protocol):
+    """Where the numbers that nobody computes come from: drawn, a checkpoint, or a workbook."""
+
+    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
+        """Trainable numbers; `around` is what they vary about (1 for the gain of a norm)."""
+
+    def control(self, path: str, default: float) -> float:
+        """One live number."""
+
+    def text(self, path: str, default: list[str]) -> list[str]:
+        """Words."""
+
+
+@dataclass(eq=False)
+class Frame:
+    """A part of the model as the sheet frames it: its title, its blocks and inner frames in order."""
+
+    path: str
+    title: str
+    items: list[Tensor | Frame] = field(default_factory=list)
+
+
+class Trace:
+    """All named tensors of one run of a model, in the order of computation, and the frames around them."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.blocks: dict[str, Tensor] = {}
+        self.root = Frame("", "")
+        self._frames = [self.root]
+
+    def __enter__(self) -> Trace:
+        self._token = _TRACE.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _TRACE.reset(self._token)
+
+    def __getitem__(self, path: str) -> Tensor:
+        return self.blocks[path]
+
+    def add(self, tensor: Tensor, name: str) -> None:
+        """Make a block of `tensor`, named within the scope that is open."""
+        frame = self._frames[-1]
+        path = f"{frame.path}.{name}" if frame.path else name
+        if path in self.blocks:
+            raise ValueError(f"two tensors are named {path}")
+        tensor.path, tensor.frame = path, frame
+        self.blocks[path] = tensor
+        frame.items.append(tensor)
+
+    @contextmanager
+    def frame(self, name: str, title: str) -> Iterator[None]:
+        outer = self._frames[-1]
+        path = ".".join(part for part in (outer.path, name) if part)
+        inner = Frame(path, title)
+        outer.items.append(inner)
+        self._frames.append(inner)
+        try:
+            yield
+        finally:
+            self._frames.pop()
+
+    def parameters(self) -> int:
+        """How many trainable numbers the model has."""
+        return sum(t.value.size for t in self.blocks.values() if t.kind == "weight")
+
+
+_TRACE: ContextVar[Trace] = ContextVar("trace")
+
+
+def scope(name: str, title: str = "") -> Any:
+    """A part of the model: names inside get `name.` before them, blocks inside get a frame."""
+    return _TRACE.get().frame(name, title or name.replace("_", " ").capitalize())
+
+
+def section(title: str) -> Any:
+    """A frame only: names inside stay as they are."""
+    return _TRACE.get().frame("", title)
+
+
+class Tensor:
+    """Two dimensions, features × tokens. `path` is None until it is named; only named tensors become blocks."""
+
+    __array_priority__ = 100  # ndarray + Tensor is ours, too
+
+    def __init__(
+        self,
+        value: Array,
+        op: str = "",
+        operands: tuple[Tensor, ...] = (),
+        settings: dict[str, Any] | None = None,
+        kind: Kind = "computed",
+        axes: tuple[str, str] = ("", ""),
+    ) -> None:
+        self.value = value
+        self.op = op
+        self.operands = operands
+        self.settings = settings or {}
+        self.kind = kind
+        self.axes = axes  # what the rows and the columns count: "token", "word", or a feature's name
+        self.path: str | None = None
+        self.frame: Frame | None = None
+        self.where: Where = "below"
+
+    @property
+    def rows(self) -> int:
+        return int(self.value.shape[0])
+
+    @property
+    def columns(self) -> int:
+        return int(self.value.shape[1])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.columns
+
+    @property
+    def name(self) -> str:
+        """The last part of the path; for an unnamed tensor its operation."""
+        return self.path.rpartition(".")[2] if self.path else self.op
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 - as NumPy calls it
+        return apply("transpose", self)
+
+    def named(self, name: str, where: Where = "below") -> Tensor:
+        """This tensor as a block of cells; one that is a block already gets a second one that links to it."""
+        tensor = self if self.path is None else apply("link", self)
+        tensor.where = where
+        _TRACE.get().add(tensor, name)
+        return tensor
+
+    def blocks_used(self) -> list[Tensor]:
+        """The named tensors that its formula refers to, each once, in the order of the formula."""
+        found: dict[str, Tensor] = {}
+        for operand in self.operands:
+            for block in [operand] if operand.path else operand.blocks_used():
+                found.setdefault(str(block.path), block)
+        return list(found.values())
+
+    def __bool__(self) -> bool:
+        raise TypeError("a tensor cannot decide a branch: the sheet has no branches. Use a mask (`masked`) instead")
+
+    def __add__(self, other: Tensor | float) -> Tensor:
+        return apply("add", self, other)
+
+    def __radd__(self, other: float) -> Tensor:
+        return apply("add", other, self)
+
+    def __sub__(self, other: Tensor | float) -> Tensor:
+        return apply("sub", self, other)
+
+    def __rsub__(self, other: float) -> Tensor:
+        return apply("sub", other, self)
+
+    def __mul__(self, other: Tensor | float) -> Tensor:
+        return apply("mul", self, other)
+
+    def __rmul__(self, other: float) -> Tensor:
+        return apply("mul", other, self)
+
+    def __truediv__(self, other: Tensor | float) -> Tensor:
+        return apply("div", self, other)
+
+    def __rtruediv__(self, other: float) -> Tensor:
+        return apply("div", other, self)
+
+    def __pow__(self, other: Tensor | float) -> Tensor:
+        return apply("pow", self, other)
+
+    def __rpow__(self, other: float) -> Tensor:
+        return apply("pow", other, self)
+
+    def __matmul__(self, other: Tensor) -> Tensor:
+        return apply("matmul", self, other)
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Row `row` as a 1×T tensor; not a block of its own."""
+        if not 0 <= row < self.rows:
+            raise IndexError(f"{self} has no row {row}")
+        return apply("rows", self, start=row, stop=row + 1)
+
+    def __str__(self) -> str:
+        return f"{self.path or self.op} ({self.rows}×{self.columns})"
+
+    __repr__ = __str__
+
+
+def apply(op: str, *operands: Tensor | float, **settings: Any) -> Tensor:
+    """The result of an operation of `ops.OPS`; raises ValueError naming the operands whose shapes do not fit."""
+    tensors = tuple(x if isinstance(x, Tensor) else number(x) for x in operands)
+    try:
+        value = OPS[op].numpy(*(t.value for t in tensors), **settings)
+    except ValueError as error:
+        raise ValueError(f"{op} does not fit {' and '.join(map(str, tensors))}") from error
+    return Tensor(value, op, tensors, settings, axes=_axes(OPS[op].axes, tensors))
+
+
+def _axes(rule: str, operands: tuple[Tensor, ...]) -> tuple[str, str]:
+    if rule == "product":
+        return operands[0].axes[0], operands[1].axes[1]
+    if rule == "transpose":
+        return operands[0].axes[1], operands[0].axes[0]
+    if rule == "columns":
+        return "", operands[0].axes[1]
+    if rule == "scalar":
+        return "", ""
+    return tuple(next((t.axes[i] for t in operands if t.axes[i]), "") for i in (0, 1))  # type: ignore[return-value]
+
+
+def number(value: float) -> Tensor:
+    """A number written into the formula itself."""
+    return Tensor(np.array([[float(value)]]), "number")
+
+
+def weight(name: str, rows: int, columns: int, axes: tuple[str, str] = ("", ""), around: float = 0.0) -> Tensor:
+    """Trainable numbers [rows, columns] of this scope: a red block."""
+    trace = _TRACE.get()
+    tensor = Tensor(np.empty((rows, columns)), kind="weight", axes=axes).named(name, "left")
+    tensor.value = trace.source.weight(str(tensor.path), (rows, columns), around)
+    return tensor
+
+
+Weight = Callable[..., Tensor]  # (name, rows, columns, axes=, around=) → Tensor, as `weight`
+
+
+def constant(name: str, value: Array, axes: tuple[str, str] = ("", ""), where: Where = "left") -> Tensor:
+    """Numbers that nobody trains (positions, a permutation): an unshaded block."""
+    return Tensor(np.asarray(value, dtype=float), kind="constant", axes=axes).named(name, where)
+
+
+def control(name: str, default: float, low: float, high: float = 1e15, whole: bool = False) -> Tensor:
+    """One live number that a lecturer may change, within limits; call it in the scope `control`."""
+    trace = _TRACE.get()
+    settings = {"low": low, "high": high, "whole": whole}
+    tensor = Tensor(np.array([[default]], dtype=float), settings=settings, kind="control").named(name)
+    tensor.value = np.array([[trace.source.control(str(tensor.path), default)]], dtype=float)
+    return tensor
+
+
+def text(name: str, words: list[str], axis: Literal["token", "word"], where: Where = "below") -> Tensor:
+    """Words that may be edited: one per token column (axis "token"), or one per row of the vocabulary ("word")."""
+    trace = _TRACE.get()
+    shape, axes = ((1, -1), ("", "token")) if axis == "token" else ((-1, 1), ("word", ""))
+    tensor = Tensor(np.array([["?"]], dtype=object), kind="text", axes=axes).named(name, where)
+    found = trace.source.text(str(tensor.path), words)
+    tensor.value = np.array(found, dtype=object).reshape(shape)
+    return tensor
+
+
+def stack(parts: list[Tensor]) -> Tensor:
+    """The parts, one below the other; each must be a block."""
+    return apply("stack", *parts)
+
+
+def masked(mask: Tensor, x: Tensor) -> Tensor:
+    """x where the mask is 1, minus infinity elsewhere."""
+    return apply("masked", mask, x)
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """The number of rows of a block, read by the sheet from the block itself."""
+    return apply("size", x)
+
+
+def _function(op: str) -> Callable[..., Tensor]:
+    def call(*operands: Tensor | float) -> Tensor:
+        return apply(op, *operands)
+
+    call.__name__, call.__doc__ = op, OPS[op].note
+    return call
+
+
+sqrt, exp, log, cos, sin, floor = (_function(op) for op in ("sqrt", "exp", "log", "cos", "sin", "floor"))
+sigmoid, silu = _function("sigmoid"), _function("silu")
+less_equal, equal, less = _function("less_equal"), _function("equal"), _function("less")
+sum_rows, max_rows, mean_square, rank = (_function(op) for op in ("sum", "max", "mean_square", "rank"))
+lookup, known, likeliest = _function("lookup"), _function("known"), _function("likeliest")

@@ -1,0 +1,61 @@
+"""Where the numbers of a fresh model come from: drawn from a seed, each element by itself."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sheetgen.ops import Array
+
+Style = Literal["byhand", "normal", "zeros"]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Weights as a function of (seed, path, row, column) alone.
+
+    So growing a size, adding a head, a layer or an expert leaves every number that both models have unchanged.
+    byhand: one decimal, −0.9 … 0.9 (gains 0.8 … 1.2). normal: mean 0, deviation 0.02, as before training (gains 1).
+    zeros: 0 (gains 1).
+    """
+
+    seed: int
+    style: Style = "byhand"
+
+    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
+        if self.style == "byhand":
+            reach = 2 if around else 9
+            steps = np.floor(uniform(self.seed, path, shape) * (2 * reach + 1)) - reach
+            return np.asarray(np.round(around + steps / 10, 1)) + 0.0
+        if self.style == "normal" and not around:
+            radius = np.sqrt(-2 * np.log(1 - uniform(self.seed, path, shape)))
+            angle = 2 * np.pi * uniform(self.seed, path + "/angle", shape)
+            return np.asarray(np.round(0.02 * radius * np.cos(angle), 4)) + 0.0  # no minus zero
+        return np.full(shape, around)
+
+    def control(self, path: str, default: float) -> float:
+        return default
+
+    def text(self, path: str, default: list[str]) -> list[str]:
+        return default
+
+
+def uniform(seed: int, path: str, shape: tuple[int, int]) -> Array:
+    """Numbers in [0, 1) [rows, columns], each a hash of (seed, path, row, column): splitmix64 over a keyed counter."""
+    key = np.uint64(int.from_bytes(hashlib.blake2b(f"{seed}|{path}".encode(), digest_size=8).digest(), "big"))
+    row = np.arange(shape[0], dtype=np.uint64)[:, None]
+    column = np.arange(shape[1], dtype=np.uint64)[None]
+    with np.errstate(over="ignore"):
+        bits = _mix(_mix(key + row * GOLDEN) + column * GOLDEN)
+    return np.asarray((bits >> np.uint64(11)).astype(float) * 2.0**-53)
+
+
+def _mix(x: Array) -> Array:
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

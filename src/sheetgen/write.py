@@ -1,0 +1,247 @@
+"""Writes the workbook: the only module that knows XlsxWriter."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from sheetgen import seal, theme, words
+from sheetgen.address import Range
+from sheetgen.formula import CellFormula, Style, formulas_of, in_words
+from sheetgen.layout import SHEET, Label, Layout
+from sheetgen.ops import Array
+from sheetgen.pages import MAP, Page, defined_name
+from sheetgen.presets import Preset
+from sheetgen.tensor import Tensor, Trace
+
+CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same bytes
+Progress = Callable[[str], None]  # called with the path of each block that has been written
+
+
+@dataclass
+class Summary:
+    """What a workbook holds."""
+
+    sheets: list[str]
+    cells: int = 0
+    formulas: int = 0
+
+
+def write(
+    target: Path,
+    preset: Preset,
+    trace: Trace,
+    layout: Layout,
+    pages: list[Page],
+    style: Style,
+    progress: Progress = lambda path: None,
+) -> Summary:
+    """Write the workbook to `target`, sealed (see `seal`); an existing file is replaced only by a whole one."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".sheetgen-") as folder:
+        draft = Path(folder) / "draft.xlsx"
+        book = xlsxwriter.Workbook(draft, {"strings_to_formulas": False, "strings_to_urls": False})
+        book.set_properties({"title": preset.title, "subject": preset.summary, "created": CREATED})
+        book.set_custom_property(seal.PROPERTY, seal.BLANK)
+        book.set_calc_mode("auto")
+        summary = _Writer(book, trace, layout, style, progress).write(preset, pages)
+        book.close()
+        seal.seal(draft, target)
+    return summary
+
+
+class _Writer:
+    """One workbook in the making."""
+
+    def __init__(self, book: Any, trace: Trace, layout: Layout, style: Style, progress: Progress) -> None:
+        self.book, self.trace, self.layout, self.style, self.progress = book, trace, layout, style, progress
+        self.formats: dict[tuple[tuple[str, Any], ...], Format] = {}
+        self.summary = Summary([])
+
+    def look(self, properties: dict[str, Any]) -> Format:
+        """The format with these properties; one for each look, however many cells have it."""
+        key = tuple(sorted(properties.items()))
+        if key not in self.formats:
+            self.formats[key] = self.book.add_format(properties)
+        return self.formats[key]
+
+    def write(self, preset: Preset, pages: list[Page]) -> Summary:
+        before = [page for page in pages if page.name == MAP]
+        for page in before:
+            self.page(page)
+        self.model(preset)
+        for page in pages:
+            if page not in before:
+                self.page(page)
+        for path, place in self.layout.places.items():
+            self.book.define_name(defined_name(path), f"={place.absolute}")
+        return self.summary
+
+    # --- the model ---------------------------------------------------------------------------------------------
+
+    def model(self, preset: Preset) -> None:
+        sheet = self.add_sheet(SHEET)
+        right = max(box.range.right for box in self.layout.boxes)
+        sheet.set_default_row(theme.ROW_HEIGHT)
+        sheet.set_column(0, 2, theme.MARGIN_WIDTH, self.look(theme.CELL))
+        sheet.set_column(3, right, theme.COLUMN_WIDTH, self.look(theme.CELL))
+        sheet.hide_gridlines(2)
+        sheet.set_zoom(theme.ZOOM)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
+        sheet.activate()
+        self.text(sheet, 0, 0, preset.title, theme.HEADING)
+        self.text(
+            sheet, 1, 0, "Every number is a formula; red cells are trainable. Change one and look below.", theme.SUBTITLE
+        )
+        for box in self.layout.boxes:
+            look = self.look(theme.frame(box.depth))
+            for column in range(box.range.left, box.range.right + 1):
+                sheet.write_blank(box.range.top, column, None, look)
+            sheet.write_string(box.range.top, box.range.left, box.frame.title, look)
+            self.summary.cells += 1
+        for path, tensor in self.trace.blocks.items():
+            self.block(sheet, tensor, self.layout.places[path])
+            self.progress(path)
+        for title in self.layout.titles:
+            self.text(sheet, title.row, title.column, title.text, theme.TITLE_RIGHT if title.right else theme.TITLE)
+            note = words.sentence(title.tensor)
+            if title.tensor.kind == "computed":
+                note = f"{title.tensor.name} = {in_words(title.tensor)}\n{note}"
+            sheet.write_comment(title.row, title.column, note, {"x_scale": 2, "author": "sheetgen", "font_size": 10})
+        for shape in self.layout.shapes:
+            self.text(sheet, shape.row, shape.column, shape.text, theme.SHAPE)
+        for label in self.layout.labels:
+            self.label(sheet, label)
+
+    def block(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
+        """The numbers or formulas of one block, its validation and conditional formats."""
+        look = self.look(theme.block(tensor))
+        if tensor.kind == "computed":
+            for formula in formulas_of(tensor, place, self.layout.places, self.style):
+                self.formula(sheet, formula, look)
+        else:
+            self.constants(sheet, place, tensor.value, look)
+        if tensor.kind == "control":
+            self.control(sheet, tensor, place)
+        elif tensor.path == "words":
+            self.sentence(sheet, place)
+        elif tensor.name in ("pattern", "probs"):
+            low, high = theme.HEAT
+            scale = {"type": "2_color_scale", "min_type": "num", "max_type": "num", "min_value": 0, "max_value": 1}
+            sheet.conditional_format(
+                place.top, place.left, place.bottom, place.right, scale | {"min_color": low, "max_color": high}
+            )
+
+    def formula(self, sheet: Worksheet, formula: CellFormula, look: Format) -> None:
+        place, value = formula.range, formula.value
+        self.summary.cells += value.size
+        self.summary.formulas += 1
+        first = value[0, 0]
+        if not formula.array:
+            sheet.write_formula(place.top, place.left, formula.text, look, first)
+            return
+        sheet.write_dynamic_array_formula(
+            place.top, place.left, place.bottom, place.right, formula.text, look, first
+        )
+        # The call above fills the rest with zeros: write what a viewer that does not calculate should show.
+        for row in range(place.rows):
+            start = 1 if row == 0 else 0
+            sheet.write_row(place.top + row, place.left + start, value[row, start:].tolist(), look)
+
+    def constants(self, sheet: Worksheet, place: Range, value: Array, look: Format) -> None:
+        self.summary.cells += value.size
+        for row in range(place.rows):
+            for column in range(place.columns):
+                cell = value[row, column]
+                if isinstance(cell, str):
+                    sheet.write_string(place.top + row, place.left + column, cell, look)
+                else:
+                    sheet.write_number(place.top + row, place.left + column, cell, look)
+
+    def control(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
+        """Limits of a control and, beside it, what it does."""
+        low, high, whole = (tensor.settings[key] for key in ("low", "high", "whole"))
+        sheet.data_validation(
+            place.top,
+            place.left,
+            place.top,
+            place.left,
+            {
+                "validate": "integer" if whole else "decimal",
+                "criteria": "between",
+                "minimum": low,
+                "maximum": high,
+                "error_title": tensor.name,
+                "error_message": f"{tensor.name} must be {'a whole number ' if whole else ''}from {low:g} to {high:g}.",
+            },
+        )
+        self.text(sheet, place.top, place.right + 1, words.sentence(tensor), theme.EQUATION)
+
+    def sentence(self, sheet: Worksheet, place: Range) -> None:
+        """Words are chosen from the vocabulary; one that it does not have is marked."""
+        area = place.top, place.left, place.bottom, place.right
+        vocabulary = self.layout.places["vocabulary"]
+        sheet.data_validation(
+            *area,
+            {
+                "validate": "list",
+                "source": f"={vocabulary.absolute}",
+                "error_title": "Not in the vocabulary",
+                "error_message": "Choose a word from the list: the model knows no other.",
+            },
+        )
+        known = self.layout.places["in_vocabulary"].part(0, 0).a1
+        unknown = f'={known}="✗"'
+        sheet.conditional_format(
+            *area, {"type": "formula", "criteria": unknown, "format": self.look(theme.WRONG_WORD)}
+        )
+
+    def label(self, sheet: Worksheet, label: Label) -> None:
+        look = self.look(theme.NAME_LEFT if label.side == "left" else theme.NAME_ABOVE)
+        if label.words is None:
+            for i in range(label.range.rows * label.range.columns):
+                row, column = (i, 0) if label.side == "left" else (0, i)
+                sheet.write_number(label.range.top + row, label.range.left + column, i, look)
+            self.summary.cells += label.range.rows * label.range.columns
+            return
+        for formula in formulas_of(label.words, label.range, self.layout.places, self.style):
+            self.formula(sheet, formula, look)
+
+    # --- the sheets around it ------------------------------------------------------------------------------------
+
+    def page(self, page: Page) -> None:
+        sheet = self.add_sheet(page.name)
+        sheet.hide_gridlines(2)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
+        for column, width in enumerate(page.widths):
+            sheet.set_column(column, column, width, self.look(theme.CELL))
+        for cell in page.cells:
+            look = self.look(getattr(theme, cell.look))
+            self.summary.cells += 1
+            if cell.link:
+                # To the defined name, so that the link follows when rows are inserted.
+                sheet.write_url(cell.row, cell.column, f"internal:{cell.link}", look, str(cell.value))
+            else:
+                sheet.write(cell.row, cell.column, cell.value, look)
+        for mirror in page.mirrors:
+            look = self.look(theme.CELL | {"num_format": "0.00", "align": "left"})
+            for formula in formulas_of(mirror.tensor, mirror.range, self.layout.places, self.style):
+                self.formula(sheet, formula, look)
+
+    def add_sheet(self, name: str) -> Worksheet:
+        self.summary.sheets.append(name)
+        sheet: Worksheet = self.book.add_worksheet(name)
+        return sheet
+
+    def text(self, sheet: Worksheet, row: int, column: int, text: str, look: dict[str, Any]) -> None:
+        sheet.write_string(row, column, text, self.look(look))
+        self.summary.cells += 1
