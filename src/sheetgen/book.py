@@ -15,8 +15,8 @@ from typing import IO, Any
 from xml.parsers import expat
 
 import numpy as np
-import openpyxl  # type: ignore[import-untyped]
-from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula  # type: ignore[import-untyped]
+import openpyxl
+from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 
 from sheetgen.address import Range, cell_name, parse_range
 
@@ -98,7 +98,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     except PermissionError:
         raise BookError(f"{path} cannot be opened: you lack the permission to read it") from None
     # Whatever else the bytes of a damaged file make zipfile, expat and openpyxl raise.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise BookError(f"{path} is damaged ({reason}): save it again as .xlsx") from None
 

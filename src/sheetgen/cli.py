@@ -102,6 +102,37 @@ def build(
     click.echo(f"check it    sheetgen check {shlex.quote(str(target))}")
 
 
+ENGINE_NAMES = ["formulas", "libreoffice", "ironcalc", "formulas-model"]
+
+
+@commands.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--engine", type=click.Choice([*ENGINE_NAMES, "all"]), default="formulas", show_default=True,
+    help="Who recomputes; all: everyone installed but the slow formulas-model.",
+)
+def check(files: tuple[Path, ...], engine: str) -> None:
+    """Recompute workbooks and compare every tensor with NumPy, also after somebody edited them."""
+    from sheetgen.book import BookError
+    from sheetgen.check import check as check_file
+    from sheetgen.engines import EngineError, available
+    from sheetgen.report import show
+
+    engines = [name for name in ENGINE_NAMES[:-1] if available(name)] if engine == "all" else [engine]
+    code = 0
+    for file in files:
+        for name in engines:
+            try:
+                report = check_file(file, name)
+            except (InputError, BookError, EngineError) as error:
+                _say(str(error))
+                code = 2
+            else:
+                show(report)
+                code = max(code, 0 if report.difference is None else 1)
+    sys.exit(code)
+
+
 @commands.command()
 def presets() -> None:
     """List the presets: sizes and papers."""
@@ -177,5 +208,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"sheetgen: {' '.join(message.split())}", err=True)
+    _say(message)
     sys.exit(2)
+
+
+def _say(message: str) -> None:
+    click.echo(f"sheetgen: {' '.join(message.split())}", err=True)

@@ -84,7 +84,8 @@ def _matmul(row: Index, column: Index, a: View, b: View) -> str:
 
 
 def _transpose(row: Index, column: Index, view: View) -> str:
-    return f"TRANSPOSE({view.at(ALL, ALL)})" if row == column == ALL else view.at(column, row)
+    part = view.at(column, row)
+    return part if isinstance(row, int) and isinstance(column, int) else f"TRANSPOSE({part})"
 
 
 def _rows(row: Index, column: Index, view: View, start: int, stop: int) -> str:

@@ -127,13 +127,19 @@ def map_page(request: Request, trace: Trace) -> Page:
             link=defined_name(str(first.path)),
         )
         row += 1
-    row += 1
-    page.row(row, "word", "next word", "probability", look="TABLE_HEAD")
-    tokens = trace["words"].columns
-    for column, path in enumerate(("words", "next_word", "next_prob")):
-        place = Range(MAP, row + 1, column, row + tokens, column)
-        page.mirrors.append(Mirror(path, place, apply("transpose", trace[path])))
+    page.mirrors = mirrors(trace)
+    page.row(page.mirrors[0].range.top - 1, "word", "next word", "probability", look="TABLE_HEAD")
     return page
+
+
+def mirrors(trace: Trace) -> list[Mirror]:
+    """The live part of the Map: each word, and what the model expects after it."""
+    top = 5 + len(list(_frames(trace.root))) + 2
+    tokens = trace["words"].columns
+    return [
+        Mirror(path, Range(MAP, top, column, top + tokens - 1, column), apply("transpose", trace[path]))
+        for column, path in enumerate(("words", "next_word", "next_prob"))
+    ]
 
 
 def _frames(frame: Frame, depth: int = 0) -> Iterator[tuple[int, Frame]]:

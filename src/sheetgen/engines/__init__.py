@@ -1,7 +1,7 @@
 """Engines: programs that recompute a workbook. `ENGINES[name](path)` gives the recomputed values.
 
-An engine may be given the `Book` already read from the path. It is imported when it is first called. It raises
-BookError for a file that is no workbook, and EngineError when it cannot do its work.
+An engine may be given the `Book` already read from the path. It is imported when it is first called.
+BookError tells of a file that is no workbook, EngineError of an engine that cannot do its work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 
 from sheetgen.address import Range, cell_name
 from sheetgen.book import Book, check_file
-
 
 MAX_GRID = 20_000_000  # cells of a sheet from A1 to its last one
 
@@ -62,7 +61,8 @@ def grid_of(cells: Mapping[tuple[int, int], object], empty: object = None) -> np
     rows = max((row for row, _ in cells), default=-1) + 1
     columns = max((column for _, column in cells), default=-1) + 1
     if rows * columns > MAX_GRID:
-        raise EngineError(f"a sheet reaches to {cell_name(rows - 1, columns - 1)}, which is too large to recompute")
+        last = cell_name(rows - 1, columns - 1)
+        raise EngineError(f"a sheet reaches to {last}, which is too large to recompute")
     grid = np.empty((rows, columns), object)
     grid.fill(empty)
     for cell, value in cells.items():

@@ -1,8 +1,8 @@
 """The `formulas` package as the parser and the functions; the graph and the grids are ours.
 
-Its own ExcelModel needs minutes where this needs a second because it keeps a node for each cell.
-Here the cells stand in one grid of objects per sheet. In each formula the references are replaced by numbered
-placeholders; what remains is compiled once, and called on slices of the grids, in the order of the dependencies.
+Its own ExcelModel keeps a node for each cell, and needs minutes where this needs a second. Here the cells
+stand in one grid of objects per sheet. In each formula the references are replaced by numbered placeholders;
+what remains is compiled once, and called on slices of the grids in the order of the dependencies.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def _scipy_deferred() -> Iterator[None]:
 
 
 with _scipy_deferred():
-    import schedula  # type: ignore[import-untyped]
-    from formulas.cell import CELL  # type: ignore[import-untyped]
-    from formulas.errors import BroadcastError  # type: ignore[import-untyped]
-    from formulas.functions import get_functions  # type: ignore[import-untyped]
-    from formulas.parser import Parser  # type: ignore[import-untyped]
-    from formulas.ranges import Ranges  # type: ignore[import-untyped]
-    from formulas.tokens.operand import Error, XlError  # type: ignore[import-untyped]
+    import schedula
+    from formulas.cell import CELL
+    from formulas.errors import BroadcastError
+    from formulas.functions import get_functions
+    from formulas.parser import Parser
+    from formulas.ranges import Ranges
+    from formulas.tokens.operand import Error, XlError
 
     get_functions()  # imports the modules of functions, which otherwise the first formula does
 
@@ -81,7 +81,7 @@ with _scipy_deferred():
 logging.getLogger("schedula").setLevel(logging.CRITICAL)
 
 EMPTY = schedula.EMPTY
-NA, VALUE, NUM, NAME, REF = (Error.errors[text] for text in ("#N/A", "#VALUE!", "#NUM!", "#NAME?", "#REF!"))
+NA, VALUE, NUM, NAME = (Error.errors[text] for text in ("#N/A", "#VALUE!", "#NUM!", "#NAME?"))
 CYCLE = XlError("#CYCLE!")
 
 _PIECE = re.compile(
@@ -101,7 +101,7 @@ _TAKES_RANGES = re.compile(r"\b(?:ROWS?|COLUMNS?|AREAS|SINGLE)\(|@", re.IGNORECA
 _TAKES_OWN_CELL = re.compile(r"\b(?:ROW|COLUMN)\(\s*\)|\bSINGLE\(|@", re.IGNORECASE)
 
 
-class _Failure(Exception):
+class _FormulaError(Exception):
     """A formula that cannot be computed: the error value its cells get, and why."""
 
     def __init__(self, error: Any, reason: str) -> None:
@@ -115,8 +115,8 @@ Function = Callable[[list[np.ndarray], list[Range]], np.ndarray]
 def recompute(path: Path, book: Book | None = None) -> Values:
     """Every formula of the workbook computed anew; EngineError when a sheet is too large.
 
-    A formula that fails gives an error value to its own cells (`#NAME?`, `#VALUE!`, `#REF!`, and `#CYCLE!` to
-    those that need each other) and a line among the problems; what depends on it is computed with that error.
+    A formula that fails gives an error value to its own cells (`#NAME?`, `#VALUE!`, and `#CYCLE!` to those that
+    need each other) and a line among the problems; what depends on it is computed with that error.
     """
     book = book or read_book(path)
     grids = {name: _grid(sheet) for name, sheet in book.sheets.items()}
@@ -124,7 +124,7 @@ def recompute(path: Path, book: Book | None = None) -> Values:
     split = _Splitter(book)
     pieces = [split(formula) for formula in formulas]
     needs = _needs(grids, formulas, [ranges for _, ranges in pieces])
-    functions: dict[tuple[str, Range | None], Function | _Failure] = {}
+    functions: dict[tuple[str, Range | None], Function] = {}
     problems = []
 
     for group in _groups(needs):
@@ -140,12 +140,10 @@ def recompute(path: Path, book: Book | None = None) -> Values:
         try:
             if (template, own) not in functions:
                 functions[template, own] = _compile(template, len(ranges), own)
-            function = functions[template, own]
-            if isinstance(function, _Failure):
-                raise function
+            values = [_take(grids, area) for area in ranges]
             with np.errstate(all="ignore"):  # what overflows becomes #NUM!
-                result = _fit(function([_take(grids, area) for area in ranges], ranges), formula)
-        except _Failure as failure:
+                result = _fit(functions[template, own](values, ranges), formula)
+        except _FormulaError as failure:
             problems.append(f"{formula.range}: {formula.text} {failure}")
             result = failure.error
         _put(grids, formula.range, result)
@@ -162,7 +160,7 @@ def _grid(sheet: Sheet) -> np.ndarray:
 
 def _take(grids: Mapping[str, np.ndarray], area: Range) -> np.ndarray:
     if area.rows * area.columns > MAX_GRID:
-        raise _Failure(VALUE, f"refers to {area}, which is too large")
+        raise _FormulaError(VALUE, f"refers to {area}, which is too large")
     return cut(grids[area.sheet], area, EMPTY)
 
 
@@ -176,7 +174,8 @@ def outward(grid: np.ndarray) -> np.ndarray:
     def convert(value: Any) -> Any:
         if value is EMPTY:
             return None
-        value = _plain(value)
+        if isinstance(value, np.generic):
+            value = value.item()
         if isinstance(value, XlError):
             return str(value)
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -191,7 +190,7 @@ def _map(convert: Callable[[Any], Any], values: np.ndarray) -> np.ndarray:
 
 
 class _Splitter:
-    """Splits a formula into a template, with placeholders for the references, and the ranges these stand for."""
+    """Splits a formula into a template, with placeholders for references, and the ranges these stand for."""
 
     def __init__(self, book: Book) -> None:
         self._names = {name.casefold(): area for name, area in book.names.items()}
@@ -284,17 +283,20 @@ def _groups(needs: list[set[int]]) -> Iterator[list[int]]:
                     yield group
 
 
-def _compile(template: str, count: int, own: Range | None) -> Function | _Failure:
-    """The function of the values of `count` references that the template stands for."""
+def _compile(template: str, count: int, own: Range | None) -> Function:
+    """The function of the values of `count` references that the template stands for.
+
+    What is wrong with the template is raised when the function is called.
+    """
     try:
         builder = Parser().ast(template)[1]
         call = builder.compile(**({} if own is None else {CELL: Ranges().push(own.a1)}))
-    except Exception as error:  # noqa: BLE001 - the parser raises many kinds, some by accident
-        return _Failure(NAME, f"cannot be parsed ({type(error).__name__})")
+    except Exception as error:
+        return _failing(f"cannot be parsed ({type(error).__name__})")
     places = [f"_{number}!A1" for number in range(count)]
     for name in call.inputs:
         if name not in places:
-            return _Failure(NAME, f"refers to {name}, which is no range of this workbook")
+            return _failing(f"refers to {name}, which is no range of this workbook")
     steps, constants, output = _steps(call)
     takes_ranges = _TAKES_RANGES.search(template) is not None
 
@@ -306,13 +308,20 @@ def _compile(template: str, count: int, own: Range | None) -> Function | _Failur
             for step, inputs, name in steps:
                 known[name] = step(*[known[each] for each in inputs])
         except NotImplementedError:
-            raise _Failure(NAME, "uses a function that the package formulas does not know") from None
+            raise _FormulaError(NAME, "uses a function that the package formulas does not know") from None
         except BroadcastError:
-            raise _Failure(VALUE, "combines ranges whose shapes do not fit") from None
-        except Exception as error:  # noqa: BLE001 - whatever a function raises
-            raise _Failure(VALUE, f"cannot be computed ({type(error).__name__})") from None
+            raise _FormulaError(VALUE, "combines ranges whose shapes do not fit") from None
+        except Exception as error:
+            raise _FormulaError(VALUE, f"cannot be computed ({type(error).__name__})") from None
         result = known[output]
         return np.atleast_2d(np.asarray(result.value if isinstance(result, Ranges) else result))
+
+    return function
+
+
+def _failing(reason: str) -> Function:
+    def function(_values: list[np.ndarray], _ranges: list[Range]) -> np.ndarray:
+        raise _FormulaError(NAME, reason)
 
     return function
 
@@ -339,11 +348,14 @@ def _steps(call: Any) -> tuple[list[tuple[Callable[..., Any], list[str], str]], 
 
 
 def _fit(result: np.ndarray, formula: Formula) -> Any:
-    """The result in the shape of the formula's range, as Excel fills it: a row, a column or a value is repeated,
-    what is too large is cut off, what is missing is #N/A. A plain formula has one cell and takes no array."""
+    """The result in the shape of the formula's range, as Excel fills it.
+
+    A row, a column or a value is repeated, what is too large is cut off, what is missing is #N/A. A plain
+    formula has one cell and takes no array.
+    """
     rows, columns = formula.range.shape
     if not formula.array and result.shape != (1, 1):
-        raise _Failure(VALUE, f"gives {result.shape[0]}×{result.shape[1]} values in one cell")
+        raise _FormulaError(VALUE, f"gives {result.shape[0]}×{result.shape[1]} values in one cell")
     if result.dtype.kind == "f" and np.isfinite(result).all():
         result = result.astype(object)
     else:

@@ -11,14 +11,14 @@ from sheetgen.book import Book
 from sheetgen.engines import EngineError, Values
 
 
-def recompute(path: Path, book: Book | None = None) -> Values:
-    """Every formula computed by IronCalc; EngineError when it cannot load the file. `book` is not needed."""
+def recompute(path: Path, _book: Book | None = None) -> Values:
+    """Every formula computed by IronCalc; EngineError when it cannot load the file."""
     try:
         model = ironcalc.load_from_xlsx(str(path), "en", "UTC", "en")
         model.evaluate()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise EngineError(f"IronCalc cannot load {path}: {error}") from None
-    except BaseException as error:  # noqa: BLE001 - a panic in Rust is no Exception
+    except BaseException as error:  # a panic in Rust is no Exception
         if type(error).__name__ != "PanicException":
             raise
         raise EngineError(f"IronCalc crashed on {path}: {error}") from None

@@ -1,7 +1,7 @@
-"""LibreOffice, headless: it recalculates and saves a copy of the workbook, from which openpyxl reads the values.
+"""LibreOffice, headless: it recalculates and saves a copy of the workbook; openpyxl reads the values.
 
-Nothing of the cached values can come through: they are cut out of the copy first, and the profile, a fresh one for
-each run, asks for a hard recalculation. (With its default settings LibreOffice keeps what the file says.)
+No cached value can come through: they are cut out of the copy first, and the profile, a fresh one for each
+run, asks for a hard recalculation. (With its default settings LibreOffice keeps what the file says.)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-import openpyxl  # type: ignore[import-untyped]
+import openpyxl
 
 from sheetgen.address import Range, parse_range
 from sheetgen.book import MAX_ARRAY_CELLS, Book
@@ -32,8 +32,8 @@ _ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def recompute(path: Path, book: Book | None = None) -> Values:
-    """Every formula computed by LibreOffice; EngineError when it fails or takes too long. `book` is not needed."""
+def recompute(path: Path, _book: Book | None = None) -> Values:
+    """Every formula computed by LibreOffice; EngineError when it fails or takes too long."""
     with tempfile.TemporaryDirectory(prefix="sheetgen-") as folder:
         copy = Path(folder) / "recalculated.xlsx"
         recalculated_copy(path, copy)
@@ -44,7 +44,7 @@ def recompute(path: Path, book: Book | None = None) -> Values:
 
 
 def _values(sheet: Any) -> dict[tuple[int, int], Any]:
-    """The filled cells of an openpyxl worksheet. (calamine is faster, but shows errors as empty cells.)"""
+    """The filled cells of an openpyxl worksheet. calamine is faster, but shows errors as empty cells."""
     sheet.reset_dimensions()
     return {
         (cell.row - 1, cell.column - 1): float(cell.value) if cell.data_type == "n" else cell.value
@@ -58,7 +58,7 @@ def recalculated_copy(path: Path, target: Path) -> None:
     """Writes to `target` the workbook as LibreOffice recalculates and saves it."""
     command = soffice()
     if command is None:
-        raise EngineUnavailable("LibreOffice is not installed: install it, so that the command soffice is found")
+        raise EngineUnavailable("LibreOffice is not installed: install it, so that soffice is on the PATH")
     with tempfile.TemporaryDirectory(prefix="sheetgen-") as name:
         folder = Path(name)
         user = folder / "profile" / "user"
@@ -101,7 +101,7 @@ def _run(command: list[str], path: Path) -> None:
             process.kill()
         process.wait()
         if isinstance(error, subprocess.TimeoutExpired):
-            raise EngineError(f"LibreOffice has not recalculated {path} in {TIMEOUT} s: it was stopped") from None
+            raise EngineError(f"LibreOffice took more than {TIMEOUT} s for {path}: it was stopped") from None
         raise
     if process.returncode != 0:
         raise EngineError(f"LibreOffice failed on {path}: {' '.join(output.split())[:300]}")
@@ -123,8 +123,8 @@ def drop_cached_values(path: Path, target: Path) -> None:
 def _without_cached_values(xml: bytes) -> bytes:
     """A worksheet without the `<v>` of its formula cells.
 
-    expat tells where these elements stand and their bytes are cut out; writing a parsed tree anew would rename the
-    prefixes that `mc:Ignorable` names.
+    expat tells where these elements stand, and their bytes are cut out; writing a parsed tree anew would
+    rename the prefixes that `mc:Ignorable` names.
     """
     parser = expat.ParserCreate(namespace_separator=" ")
     cuts: list[tuple[int, int]] = []  # of the bytes to drop

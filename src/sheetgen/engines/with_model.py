@@ -10,20 +10,21 @@ import numpy as np
 
 from sheetgen.book import Book, Cell, read_book
 from sheetgen.engines import EngineError, Values, grid_of
-from sheetgen.engines.with_formulas import EMPTY, Ranges, outward
+from sheetgen.engines.with_formulas import EMPTY, outward
 
 MISSING = "#MISSING!"  # a formula cell that the solution lacks: ExcelModel reports no error for it
 
 
 def recompute(path: Path, book: Book | None = None) -> Values:
-    """Every formula computed by ExcelModel; EngineError when it gives up, for which one bad formula is enough."""
-    from formulas.excel import ExcelModel  # type: ignore[import-untyped]
+    """Every formula computed by ExcelModel; EngineError when it gives up, as it does for one bad formula."""
+    from formulas.excel import ExcelModel
+    from formulas.ranges import Ranges
 
     book = book or read_book(path)
     try:
         with redirect_stderr(io.StringIO()):  # a bar of progress
             solution = ExcelModel().loads(str(path)).finish().calculate()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise EngineError(f"ExcelModel gave up on {path}: {type(error).__name__} {reason}") from None
     grids = {}

@@ -1,0 +1,38 @@
+# The commands that people run; `make` alone lists them.
+
+PYTHON ?= python
+PRESETS := llama1 llama2 llama3 llama4
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format types generated benchmark
+
+help: ## List these targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+
+install: ## Install sheetgen, editable, with all that its tests need.
+	$(PYTHON) -m pip install --quiet --editable ".[test]"
+
+demo: ## Install sheetgen, build a workbook and check it.
+	$(PYTHON) -m pip install --quiet --editable .
+	sheetgen build llama4 --heads 4 --experts 3
+	sheetgen check generated/llama4.xlsx
+
+test: install ## Install, then run all tests on all cores.
+	$(PYTHON) -m pytest -n auto
+
+lint: ## Look for mistakes and for code that is not formatted.
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+
+format: ## Format the code and mend what can be mended.
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+types: ## Check the types.
+	$(PYTHON) -m mypy
+
+generated: ## Rebuild the committed workbooks in generated/, byte for byte.
+	for preset in $(PRESETS); do sheetgen build $$preset -o generated/$$preset.xlsx --force || exit 1; done
+
+benchmark: ## Time the check of workbooks, small to large.
+	$(PYTHON) benchmarks/check_speed.py

@@ -1,0 +1,328 @@
+"""Proves a workbook: rebuilds its model, has an engine recompute it, compares tensor by tensor.
+
+Nothing is trusted but what a person may edit: Config, red cells, controls and words. Blocks are found through their
+defined names, which spreadsheet programs move when rows are inserted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sheetgen.address import Range, cell_name
+from sheetgen.book import Book, read_book
+from sheetgen.engines import ENGINES, Values
+from sheetgen.errors import InputError
+from sheetgen.formula import Style, formulas_of
+from sheetgen.layout import Layout, lay_out
+from sheetgen.models import FAMILIES, Config, run
+from sheetgen.ops import Array
+from sheetgen.pages import CONFIG, MODEL, defined_name, mirrors
+from sheetgen.tensor import Frame, Tensor, Trace
+
+TOLERANCE = 1e-9  # relative, or absolute below 1
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first tensor that is not what the model says, and where."""
+
+    path: str
+    reason: str
+    range: Range
+    cells: list[str]  # those that differ, in reading order
+    found: Any
+    expected: Any
+    formula_found: str
+    formula_expected: str
+
+
+@dataclass
+class Group:
+    """The tensors of one frame: how many, how many cells, how far from the reference at most."""
+
+    title: str
+    tensors: int = 0
+    cells: int = 0
+    worst: float = 0.0
+    equal: bool = True
+
+
+@dataclass
+class Report:
+    """The result of one file and one engine."""
+
+    path: Path
+    engine: str
+    groups: list[Group] = field(default_factory=list)
+    difference: Difference | None = None
+    prediction: str = ""
+
+
+def check(path: Path, engine: str = "formulas") -> Report:
+    """Recompute the workbook and compare every tensor.
+
+    Raises InputError, BookError or EngineError when that cannot be done, with the reason.
+    """
+    return check_book(read_book(path), engine)
+
+
+def check_book(book: Book, engine: str = "formulas") -> Report:
+    """`check` of a workbook that has been read already."""
+    settings = _settings(book)
+    config = _config(settings, book.path)
+    values = ENGINES[engine](book.path, book)
+    trace = run(config, [], [], _Workbook(book, values, config))
+    report = Report(book.path, engine)
+    places = _places(book, trace)
+    style: Style = "cells" if settings.get("formulas") == "cells" else "blocks"
+    comparison = _Comparison(book, values, places, style, report)
+    comparison.run(trace, lay_out(trace))
+    words = trace["words"].value[0]
+    report.prediction = f"{' '.join(words)} → {trace['next_word'].value[0, -1]} ({trace['next_prob'].value[0, -1]:.2f})"
+    return report
+
+
+# --- the model, from the workbook alone --------------------------------------------------------------------------
+
+
+def _settings(book: Book) -> dict[str, Any]:
+    sheet = book.sheets.get(CONFIG)
+    if sheet is None or MODEL not in book.sheets:
+        raise InputError(
+            f"{book.path} is not a workbook of sheetgen (no sheets {CONFIG} and {MODEL}): make one with `sheetgen build`"
+        )
+    names = {row: value for (row, column), value in sheet.cells.items() if column == 0 and isinstance(value, str)}
+    return {name: sheet.cells[row, 1] for row, name in names.items() if (row, 1) in sheet.cells}
+
+
+def _config(settings: dict[str, Any], path: Path) -> Config:
+    family = FAMILIES.get(str(settings.get("family")))
+    if family is None:
+        known = ", ".join(FAMILIES)
+        raise InputError(f"{path}: Config says family {settings.get('family')!r}; this sheetgen knows {known}")
+    values = {}
+    for f in dataclasses.fields(family):
+        if f.name not in settings:
+            raise InputError(f"{path}: Config has no row {f.name!r}: put it back, or build the workbook anew")
+        value = settings[f.name]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = float(value) if str(f.type) == "float" else int(value) if value == int(value) else value
+        values[f.name] = value
+    try:
+        return family(**values)
+    except InputError as error:
+        raise InputError(f"{path}: Config: {error}") from error
+
+
+@dataclass
+class _Workbook:
+    """The numbers and words that the workbook holds now (a `tensor.Source`)."""
+
+    book: Book
+    values: Values
+    config: Config
+
+    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
+        place = self._place(path)
+        if place.shape != shape:
+            raise InputError(
+                f"{self.book.path}: {path} has {place.rows}×{place.columns} cells ({place}), "
+                f"but its neighbours and Config make it {shape[0]}×{shape[1]}"
+            )
+        found = self._now(place)
+        result = np.empty(shape)
+        for (row, column), value in np.ndenumerate(found):
+            result[row, column] = self._number(path, place.part(row, column), value)
+        return result
+
+    def control(self, path: str, default: float) -> float:
+        place = self._place(path).part(0, 0)
+        return self._number(path, place, self._now(place)[0, 0])
+
+    def text(self, path: str, default: list[str]) -> list[str]:
+        place = self._place(path)
+        size = self.config.n_tokens if path == "words" else self.config.vocab_size
+        if place.rows * place.columns != size:
+            raise InputError(f"{self.book.path}: {path} has {place.rows * place.columns} cells, Config says {size}")
+        found = list(self._now(place).flat)
+        for i, word in enumerate(found):
+            if not isinstance(word, str):
+                cell = place.part(*divmod(i, place.columns))
+                raise InputError(f"{self.book.path}: {cell} holds {word!r}, which is no word: format it as text")
+        if path == "vocabulary":
+            self._all_known(found)
+        return found
+
+    def _all_known(self, vocabulary: list[str]) -> None:
+        known = {word.lower() for word in vocabulary}
+        place = self._place("words")
+        for column, word in enumerate(self._now(place)[0]):
+            if str(word).lower() not in known:
+                cell = place.part(0, column)
+                raise InputError(
+                    f"{self.book.path}: the word {word!r} at {cell} is not in the vocabulary "
+                    f"({self._place('vocabulary')}): choose one from its list"
+                )
+
+    def _place(self, path: str) -> Range:
+        place = self.book.names.get(defined_name(path))
+        if place is None or place.sheet not in self.book.sheets:
+            raise InputError(
+                f"{self.book.path}: no cells are named {defined_name(path)}, but Config asks for {path}: "
+                "undo the deletion, or build the workbook anew"
+            )
+        return place
+
+    def _now(self, place: Range) -> Array:
+        """What the cells hold; where somebody typed a formula, its recomputed value."""
+        held = self.book.constants(place).copy()
+        formulas = self.book.sheets[place.sheet].formula_at
+        for row, column in np.ndindex(held.shape):
+            if (place.top + row, place.left + column) in formulas:
+                held[row, column] = self.values.range(place.part(row, column))[0, 0]
+        return held
+
+    def _number(self, path: str, cell: Range, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            what = "is empty" if value is None else f"holds {value!r}"
+            raise InputError(f"{self.book.path}: {cell} in {path} {what}: it must be a number")
+        return float(value)
+
+
+def _places(book: Book, trace: Trace) -> dict[str, Range]:
+    """Where each tensor stands now; those whose name is gone are left out."""
+    found = {path: book.names.get(defined_name(path)) for path in trace.blocks}
+    return {path: place for path, place in found.items() if place is not None and place.sheet in book.sheets}
+
+
+# --- comparison --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Comparison:
+    book: Book
+    values: Values
+    places: dict[str, Range]
+    style: Style
+    report: Report
+
+    def run(self, trace: Trace, layout: Layout) -> None:
+        """Fill the report, tensor by tensor in the order of computation, names along the axes right after."""
+        groups = {id(frame): Group(title) for title, frame in _frames(trace.root)}
+        self.report.groups = list(groups.values())
+        labels: dict[str, list[tuple[Range, Tensor]]] = {}
+        for label in layout.labels:
+            if label.words is not None and label.owner in self.places:
+                moved = _moved(label.range, layout.places[label.owner], self.places[label.owner])
+                labels.setdefault(label.owner, []).append((moved, label.words))
+        for mirror in mirrors(trace):
+            labels.setdefault(mirror.owner, []).append((mirror.range, mirror.tensor))
+        for path, tensor in trace.blocks.items():
+            group = groups[id(tensor.frame)]
+            group.tensors += 1
+            group.cells += tensor.value.size
+            place = self.places.get(path)
+            if place is None:
+                self._differs(group, path, f"has no cells: the name {defined_name(path)} is gone", None, None, tensor)
+                continue
+            self._compare(group, path, tensor, place)
+            for area, copy in labels.get(path, []):
+                self._compare(group, path, copy, area)
+        self.report.groups = [group for group in self.report.groups if group.tensors]
+
+    def _compare(self, group: Group, path: str, tensor: Tensor, place: Range) -> None:
+        if place.shape != tensor.shape:
+            size = f"{place.rows}×{place.columns} cells instead of {tensor.rows}×{tensor.columns}"
+            self._differs(group, path, f"has {size}", place, None, tensor)
+            return
+        found = self.values.range(place)
+        worst, wrong = _compare_values(found, tensor.value)
+        group.worst = max(group.worst, worst)
+        if wrong.any():
+            self._differs(group, path, "is not what the model computes", place, wrong, tensor)
+        elif tensor.kind == "computed":
+            formulas = self.book.sheets[place.sheet].formula_at
+            stale = np.array(
+                [
+                    [(row, column) not in formulas for column in range(place.left, place.right + 1)]
+                    for row in range(place.top, place.bottom + 1)
+                ]
+            )
+            if stale.any():
+                self._differs(group, path, "holds a number where a formula belongs", place, stale, tensor)
+
+    def _differs(
+        self, group: Group, path: str, reason: str, place: Range | None, wrong: Array | None, tensor: Tensor
+    ) -> None:
+        group.equal = False
+        if self.report.difference is not None:
+            return
+        if place is None:
+            nowhere = Range(MODEL, 0, 0, 0, 0)
+            self.report.difference = Difference(path, reason, nowhere, [], None, None, "", "")
+            return
+        if wrong is None:
+            wrong = np.zeros(place.shape, dtype=bool)
+            wrong[0, 0] = True
+        cells = [(int(row), int(column)) for row, column in np.argwhere(wrong)]
+        row, column = cells[0]
+        at = place.top + row, place.left + column
+        sheet = self.book.sheets[place.sheet]
+        formula = sheet.formula_at.get(at)
+        inside = row < tensor.rows and column < tensor.columns
+        self.report.difference = Difference(
+            path,
+            reason,
+            place,
+            [cell_name(place.top + r, place.left + c) for r, c in cells],
+            self.values.range(place.part(row, column))[0, 0],
+            tensor.value[row, column] if inside else None,
+            formula.text if formula else f"none: the cell holds {sheet.cells.get(at)!r}",
+            self._expected_formula(tensor, place, at),
+        )
+
+    def _expected_formula(self, tensor: Tensor, place: Range, at: tuple[int, int]) -> str:
+        if tensor.kind != "computed":
+            return "none: these are constants"
+        try:
+            formulas = formulas_of(tensor, place, self.places, self.style)
+            return next((f.text for f in formulas if at in f.range), "")
+        except KeyError as missing:
+            return f"(cannot be written: the name of {missing.args[0]} is gone)"
+
+
+def _frames(frame: Frame, above: str = "") -> Iterator[tuple[str, Frame]]:
+    for item in frame.items:
+        if isinstance(item, Frame):
+            title = f"{above} › {item.title}" if above else item.title
+            yield title, item
+            yield from _frames(item, title)
+
+
+def _moved(label: Range, owner: Range, now: Range) -> Range:
+    """The place of a label beside its block, wherever the block has gone."""
+    down, right = now.top - owner.top, now.left - owner.left
+    if label.bottom < owner.top:  # names above: as wide as the block
+        return Range(now.sheet, label.top + down, now.left, label.bottom + down, now.right)
+    return Range(now.sheet, now.top, label.left + right, now.bottom, label.right + right)
+
+
+def _compare_values(found: Array, expected: Array) -> tuple[float, Array]:
+    """Largest difference (relative above 1), and which cells differ by more than the tolerance."""
+    if expected.dtype == object:
+        return 0.0, np.array(found != expected, dtype=bool)
+    numbers = np.array(
+        [[np.nan if isinstance(v, bool) or not isinstance(v, int | float) else v for v in row] for row in found], dtype=float
+    )
+    distance = np.abs(numbers - expected) / np.maximum(1.0, np.abs(expected))
+    wrong = ~(distance <= TOLERANCE)
+    known = distance[~np.isnan(distance)]
+    return float(known.max()) if known.size else 0.0, wrong
+
+

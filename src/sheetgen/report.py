@@ -1,0 +1,50 @@
+"""What `sheetgen check` prints."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sheetgen.check import Report
+
+MANY = 8  # cells named one by one
+
+
+def show(report: Report) -> None:
+    """Print the result per part of the model and, on a difference, where it begins."""
+    console = Console(highlight=False)
+    console.print(Text(f"{report.path}, recomputed by {report.engine}"))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column, side in (("part", "left"), ("tensors", "right"), ("cells", "right"), ("difference", "right"), ("", "left")):
+        table.add_column(column, justify=side, overflow="fold")  # type: ignore[arg-type]
+    for group in report.groups:
+        mark = Text("equal", "green") if group.equal else Text("DIFFERS", "bold red")
+        title = " › ".join(re.split("[,:]", part)[0] for part in group.title.split(" › "))
+        table.add_row(Text(title), str(group.tensors), f"{group.cells:,}", f"{group.worst:.1e}", mark)
+    console.print(table)
+    difference = report.difference
+    if difference is None:
+        tensors, worst = sum(g.tensors for g in report.groups), max(g.worst for g in report.groups)
+        console.print(Text(f"all {tensors} tensors equal (largest difference {worst:.1e})", "bold green"))
+        console.print(Text(f"prediction: {report.prediction}"))
+        return
+    console.print(Text(f"{difference.path} {difference.reason}", "bold red"))
+    console.print(Text("It is the first in the order of computation; what follows from it differs too."))
+    cells = ", ".join(difference.cells[:MANY]) + (" …" if len(difference.cells) > MANY else "")
+    for name, value in (
+        ("range", str(difference.range)),
+        ("cells", f"{len(difference.cells)}: {cells}"),
+        ("found", _number(difference.found)),
+        ("expected", _number(difference.expected)),
+        ("formula found", difference.formula_found),
+        ("formula expected", difference.formula_expected),
+    ):
+        console.print(Text(f"  {name:<17} {value}"), soft_wrap=True)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else "nothing" if value is None else str(value)
