@@ -98,7 +98,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     except PermissionError:
         raise BookError(f"{path} cannot be opened: you lack the permission to read it") from None
     # Whatever else the bytes of a damaged file make zipfile, expat and openpyxl raise.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise BookError(f"{path} is damaged ({reason}): save it again as .xlsx") from None
 

@@ -95,7 +95,7 @@ def _settings(book: Book) -> dict[str, Any]:
     sheet = book.sheets.get(CONFIG)
     if sheet is None or MODEL not in book.sheets:
         raise InputError(
-            f"{book.path} is not a workbook of sheetgen (no sheets {CONFIG} and {MODEL}): make one with `sheetgen build`"
+            f"{book.path} is not a workbook of sheetgen (no {CONFIG} or {MODEL}): make one by `sheetgen build`"
         )
     names = {row: value for (row, column), value in sheet.cells.items() if column == 0 and isinstance(value, str)}
     return {name: sheet.cells[row, 1] for row, name in names.items() if (row, 1) in sheet.cells}
@@ -318,11 +318,10 @@ def _compare_values(found: Array, expected: Array) -> tuple[float, Array]:
     if expected.dtype == object:
         return 0.0, np.array(found != expected, dtype=bool)
     numbers = np.array(
-        [[np.nan if isinstance(v, bool) or not isinstance(v, int | float) else v for v in row] for row in found], dtype=float
+        [[np.nan if isinstance(v, bool) or not isinstance(v, int | float) else v for v in row] for row in found],
+        dtype=float,
     )
     distance = np.abs(numbers - expected) / np.maximum(1.0, np.abs(expected))
     wrong = ~(distance <= TOLERANCE)
     known = distance[~np.isnan(distance)]
     return float(known.max()) if known.size else 0.0, wrong
-
-

@@ -49,11 +49,17 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Any setting of the Config sheet.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights.")
 @click.option(
-    "--weights", type=click.Choice(["byhand", "normal", "zeros"]), default="byhand", show_default=True,
+    "--weights",
+    type=click.Choice(["byhand", "normal", "zeros"]),
+    default="byhand",
+    show_default=True,
     help="byhand: one decimal; normal: deviation 0.02; zeros.",
 )
 @click.option(
-    "--formulas", type=click.Choice(["blocks", "cells"]), default="blocks", show_default=True,
+    "--formulas",
+    type=click.Choice(["blocks", "cells"]),
+    default="blocks",
+    show_default=True,
     help="One array formula per block, or one formula per cell.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/PRESET.xlsx")
@@ -79,7 +85,10 @@ def build(
     found = presets.find(preset)
     wanted = {name: value for name, value in sizes.items() if value is not None}
     request = presets.request(
-        found, wanted | dict(map(presets.parse_setting, settings)), text, _ids(tokens) if tokens is not None else None
+        found,
+        wanted | dict(map(presets.parse_setting, settings)),
+        text,
+        _ids(tokens) if tokens is not None else None,
     )
     target = output or Path("generated") / f"{preset}.xlsx"
     _may_write(target, force, seal.untouched)
@@ -108,7 +117,10 @@ ENGINE_NAMES = ["formulas", "libreoffice", "ironcalc", "formulas-model"]
 @commands.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--engine", type=click.Choice([*ENGINE_NAMES, "all"]), default="formulas", show_default=True,
+    "--engine",
+    type=click.Choice([*ENGINE_NAMES, "all"]),
+    default="formulas",
+    show_default=True,
     help="Who recomputes; all: everyone installed but the slow formulas-model.",
 )
 def check(files: tuple[Path, ...], engine: str) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from sheetgen.address import Range, column_name, sheet_prefix
 from sheetgen.ops import ALL, ATOM, OPS, Array, Index
-from sheetgen.tensor import Frame, Tensor
+from sheetgen.tensor import Tensor
 
 Style = Literal["blocks", "cells"]
 
@@ -47,7 +47,7 @@ class _Operand:
         tensor = self.tensor
         if tensor.op == "number":
             value = float(tensor.value[0, 0])
-            return f"({value:g})" if value < 0 and binding > ATOM - 5 else _literal(value)
+            return f"({value:g})" if value < 0 and binding > ATOM - 5 else literal(value)
         if tensor.path is not None:
             return self._reference(self.places[tensor.path], rows, columns)
         if tensor.op == "rows" and tensor.operands[0].path is not None:
@@ -69,7 +69,9 @@ class _Operand:
         return prefix + (first if part.shape == (1, 1) else f"{first}:{last}")
 
 
-def _literal(value: float) -> str:
+def literal(value: float) -> str:
+    """A number as a formula spells it: `3`, `0.1`."""
+    """A number as a formula spells it: `3`, `0.1`."""
     return repr(int(value)) if value == int(value) else repr(value)
 
 
@@ -118,25 +120,3 @@ def _fills_blocks(tensor: Tensor) -> bool:
 
 def _computes_arrays(tensor: Tensor) -> bool:
     return any(OPS[part.op].array for part in parts_of(tensor))
-
-
-def in_words(tensor: Tensor, frame: Frame | None = None) -> str:
-    """The equation over the names of the operands: `SiLU(gate) ⊙ up`."""
-    frame = tensor.frame or frame
-    names = []
-    for operand in tensor.operands:
-        if operand.op == "number":
-            names.append(_literal(float(operand.value[0, 0])))
-        elif operand.path is not None:
-            names.append(_seen_from(frame, operand))
-        else:
-            inner = in_words(operand, frame)
-            names.append(f"({inner})" if OPS[operand.op].binding < OPS[tensor.op].binding != ATOM else inner)
-    return OPS[tensor.op].math.format(*names, **tensor.settings)
-
-
-def _seen_from(frame: Frame | None, operand: Tensor) -> str:
-    """Short name of an operand; with its scope (`shared.down`) when it comes from a part inside this frame."""
-    scope = f"{frame.path}." if frame and frame.path else ""
-    path = str(operand.path)
-    return path.removeprefix(scope) if scope and path.startswith(scope) else operand.name

@@ -89,13 +89,14 @@ class Label:
 
 @dataclass(frozen=True)
 class Title:
-    """Name and shape of a block, with the cell it stands in; `right` when it grows to the left."""
+    """Name and shape of a block in one cell, from where it runs over `columns` cells, to the left when `right`."""
 
     tensor: Tensor
     row: int
     column: int
     text: str
     right: bool
+    columns: int = 1
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,10 @@ def _plan(frame: Frame) -> Part:
             source.feet.append(item)
             slot_of[item] = source
         elif source and item.where == "beside":
-            new_slot(item, source.lane + 1, band_of[source])
+            band, lane = band_of[source], source.lane + 1
+            while lane in band.slots:
+                lane += 1
+            new_slot(item, lane, band)
         else:
             level = _left_body(item, slot_of)
             last = part.items[-1] if part.items else None
@@ -201,7 +205,7 @@ def _source(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
 
 
 def _left_body(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
-    """The slot of a left-hand factor that is itself computed here (V in V·pattern): the product stands level with it."""
+    """The slot of a left-hand factor that is itself computed here (V in V·pattern): the product stands level."""
     for product in parts_of(tensor):
         if product.op == "matmul" and product.operands[0] in slot_of:
             return slot_of[product.operands[0]]
@@ -284,11 +288,11 @@ class _Placer:
 
     def _body(self, tensor: Tensor, row: int, label: int, titled: bool) -> None:
         place = self._set(tensor, row, label + 1)
-        text = f"{words.title(tensor)}  {words.shape(tensor)}"
+        text = words.title(tensor) if tensor.kind == "control" else f"{words.title(tensor)}  {words.shape(tensor)}"
         if not titled:
             self.layout.titles.append(Title(tensor, row, label, text, right=True))
             return
-        self.layout.titles.append(Title(tensor, row - 2, label + 1, text, right=False))
+        self.layout.titles.append(Title(tensor, row - 2, label + 1, text, right=False, columns=tensor.columns + 1))
         self._name_columns(tensor, place)
         if tensor.rows > 1 or tensor.axes[0]:
             side = Range(SHEET, place.top, label, place.bottom, label)

@@ -112,7 +112,14 @@ class Llama:
             predict(x, w, table)
 
     def layer(
-        self, i: int, x: Tensor, w: Weight, masks: dict[str, Tensor], rope: Rope, eps: Tensor, live: dict[str, Tensor]
+        self,
+        i: int,
+        x: Tensor,
+        w: Weight,
+        masks: dict[str, Tensor],
+        rope: Rope,
+        eps: Tensor,
+        live: dict[str, Tensor],
     ) -> Tensor:
         """x + Attention(norm(x)), then that + FeedForward(norm(that)). [d, T] → [d, T]."""
         with section("Attention"):
@@ -123,7 +130,14 @@ class Llama:
             return (x + self.feed_forward(i, h, w, live)).named("out")
 
     def attention(
-        self, i: int, x: Tensor, w: Weight, masks: dict[str, Tensor], rope: Rope, eps: Tensor, live: dict[str, Tensor]
+        self,
+        i: int,
+        x: Tensor,
+        w: Weight,
+        masks: dict[str, Tensor],
+        rope: Rope,
+        eps: Tensor,
+        live: dict[str, Tensor],
     ) -> Tensor:
         """All heads of a layer and their projection back. K and V belong to the head, or to a group of heads."""
         grouped = self.n_kv_heads < self.n_heads
@@ -210,13 +224,16 @@ class Llama4(Llama):
     attn_scale: float = setting(0.1, "Strength of the query temperature on layers without RoPE.", low=0)
     floor_scale: int = setting(4, "Tokens after which that temperature rises by a step.")
     rope_pairing: Literal["half", "interleaved"] = setting(
-        "interleaved", "Which features RoPE turns together: (2i, 2i+1), or (i, i+h/2) as Hugging Face's Llama 3 does."
+        "interleaved",
+        "Which features RoPE turns together: (2i, 2i+1), or (i, i+h/2) as Hugging Face's Llama 3 does.",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.top_k > self.n_experts:
-            raise InputError(f"top_k {self.top_k} is more than n_experts {self.n_experts}: choose at most {self.n_experts}")
+            raise InputError(
+                f"top_k {self.top_k} is more than n_experts {self.n_experts}: choose at most {self.n_experts}"
+            )
 
     def more_controls(self) -> dict[str, Tensor]:
         return {
@@ -279,12 +296,14 @@ def run(config: Config, words: list[str], vocabulary: list[str], source: Source)
 
 
 def divisors(n: int) -> Iterator[int]:
+    """All whole numbers that divide n, ascending."""
+    """All whole numbers that divide n, ascending."""
     return (k for k in range(1, n + 1) if n % k == 0)
 
 
 def _check_type(f: dataclasses.Field[Any], value: Any) -> None:
     """A field must have the type it is declared with, and be no smaller than allowed."""
-    kinds = {"int": int, "float": float, "bool": bool}
+    kinds: dict[str, type] = {"int": int, "float": float, "bool": bool}
     kind = kinds.get(str(f.type))
     if kind is None:  # a choice: Literal["half", "interleaved"]
         choices = [c.strip(" '\"") for c in str(f.type).removeprefix("Literal[").removesuffix("]").split(",")]
@@ -292,5 +311,5 @@ def _check_type(f: dataclasses.Field[Any], value: Any) -> None:
             raise InputError(f"{f.name} {value!r} is not known: choose {' or '.join(choices)}")
     elif type(value) is not kind:
         raise InputError(f"{f.name} {value!r} is not {'true or false' if kind is bool else 'a number'}")
-    elif kind is not bool and not f.metadata["low"] <= value < float("inf"):
+    elif isinstance(value, int | float) and kind is not bool and not f.metadata["low"] <= value < float("inf"):
         raise InputError(f"{f.name} {value} is too small: it must be at least {f.metadata['low']}")

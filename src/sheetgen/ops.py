@@ -139,9 +139,7 @@ def _sigmoid(x: Array) -> Array:
 
 OPS: dict[str, Op] = {
     "add": Op(np.add, _each("{0}+{1}", SUM, SUM), "{0} + {1}", "Element by element, the two are added.", SUM),
-    "sub": Op(
-        np.subtract, _each("{0}-{1}", SUM, PRODUCT), "{0} − {1}", "The second is taken from the first.", SUM
-    ),
+    "sub": Op(np.subtract, _each("{0}-{1}", SUM, PRODUCT), "{0} − {1}", "The second is taken from the first.", SUM),
     "mul": Op(
         np.multiply,
         _each("{0}*{1}", PRODUCT, PRODUCT),

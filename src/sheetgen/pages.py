@@ -13,7 +13,6 @@ from typing import Any
 
 from sheetgen import words
 from sheetgen.address import Range
-from sheetgen.formula import in_words
 from sheetgen.layout import Layout
 from sheetgen.presets import Request
 from sheetgen.tensor import Frame, Tensor, Trace, apply
@@ -73,7 +72,11 @@ def config_page(request: Request, build: Mapping[str, str | int], trace: Trace) 
     """Every setting of the workbook, one per row, with a sentence."""
     page = Page(CONFIG, [24, 18, 100])
     page.row(0, f"{request.preset.title}: settings", look="HEADING")
-    page.row(1, "What this workbook was built with. `sheetgen check` reads it; to change a size, build anew.", look="SUBTITLE")
+    page.row(
+        1,
+        "What this workbook was built with. `sheetgen check` reads it; to change a size, build anew.",
+        look="SUBTITLE",
+    )
     page.row(3, "setting", "value", "meaning", look="TABLE_HEAD")
     sentences = {
         "preset": f"{request.preset.summary}",
@@ -99,11 +102,18 @@ def contents_page(request: Request, trace: Trace, layout: Layout) -> Page:
     page.row(1, "In the order of computation. Click a name to jump to its cells.", look="SUBTITLE")
     page.row(3, "tensor", "cells", "shape", "kind", "equation", "what it is", look="TABLE_HEAD")
     for row, (path, tensor) in enumerate(trace.blocks.items(), start=4):
-        equation = f"{tensor.name} = {in_words(tensor)}" if tensor.kind == "computed" else ""
+        equation = f"{tensor.name} = {words.equation(tensor)}" if tensor.kind == "computed" else ""
         cells = layout.places[path].a1
         kind = "trainable" if tensor.kind == "weight" else tensor.kind
         page.row(
-            row, path, cells, words.shape(tensor), kind, equation, words.sentence(tensor), link=defined_name(path)
+            row,
+            path,
+            cells,
+            words.shape(tensor),
+            kind,
+            equation,
+            words.sentence(tensor),
+            link=defined_name(path),
         )
     return page
 
@@ -113,7 +123,11 @@ def map_page(request: Request, trace: Trace) -> Page:
     page = Page(MAP, [40, 12, 14, 80])
     page.row(0, request.preset.title, look="HEADING")
     page.row(1, request.preset.summary, look="SUBTITLE")
-    page.row(2, f"{trace.parameters():,} parameters (red cells). Data flows down; click a part to go there.", look="SUBTITLE")
+    page.row(
+        2,
+        f"{trace.parameters():,} parameters (red cells). Data flows down; click a part to go there.",
+        look="SUBTITLE",
+    )
     page.row(4, "part", "result", "shape", "what it does", look="TABLE_HEAD")
     row = 5
     for depth, frame in _frames(trace.root):

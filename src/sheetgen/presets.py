@@ -17,13 +17,13 @@ from sheetgen.models import FAMILIES, Config, divisors
 
 DEFAULT_TEXT = "the cat sat on the mat"
 # Fills up the vocabulary behind the words of the sentence.
-COMMON_WORDS = (
-    "a dog ran to hat and bird saw big red house tree sun sky in of is it was he she we you they this that with for "
-    "not but are have had one two all can will my your his her new old day night time water fire food hand eye man "
-    "woman child friend king queen book word car road door bed table chair box ball game song love hope dream small "
-    "little long short good bad black white green blue hot cold up down left right here there now then when where how "
-    "who what go come see look find give take make play run walk sing sleep eat drink read write"
-).split()
+COMMON_WORDS = """
+a dog ran to hat and bird saw big red house tree sun sky in of is it was he she we you they this that with for
+not but are have had one two all can will my your his her new old day night time water fire food hand eye man
+woman child friend king queen book word car road door bed table chair box ball game song love hope dream small
+little long short good bad black white green blue hot cold up down left right here there now then when where
+how who what go come see look find give take make play run walk sing sleep eat drink read write
+"""
 LONGEST_WORD = 40
 
 
@@ -82,7 +82,7 @@ def request(
     """
     if text is not None and tokens is not None:
         raise InputError("--text and --tokens both give the sentence: choose one")
-    fields = {f.name: f for f in dataclasses.fields(preset.family)}
+    fields: dict[str, Any] = {f.name: f for f in dataclasses.fields(preset.family)}
     for name in sizes:
         if name not in fields or name == "n_tokens":
             raise InputError(f"{preset.name} has no setting {name!r}{_hint(name, fields)}")
@@ -139,7 +139,7 @@ def split_words(text: str) -> list[str]:
 def fill_vocabulary(words: list[str], size: int) -> list[str]:
     """The words, then common words, then word_<i>, until there are `size`; no word twice, whatever its case."""
     taken = {word.lower() for word in words}
-    common = [word for word in (*DEFAULT_TEXT.split()[:-2], "mat", *COMMON_WORDS) if word not in taken]
+    common = [word for word in (*DEFAULT_TEXT.split()[:-2], "mat", *COMMON_WORDS.split()) if word not in taken]
     made = (word for i in range(size + len(words)) if (word := f"word_{i}") not in taken)
     vocabulary = [*words, *dict.fromkeys(common)][:size]
     return vocabulary + [next(made) for _ in range(size - len(vocabulary))]

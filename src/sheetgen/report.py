@@ -19,7 +19,13 @@ def show(report: Report) -> None:
     console = Console(highlight=False)
     console.print(Text(f"{report.path}, recomputed by {report.engine}"))
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column, side in (("part", "left"), ("tensors", "right"), ("cells", "right"), ("difference", "right"), ("", "left")):
+    for column, side in (
+        ("part", "left"),
+        ("tensors", "right"),
+        ("cells", "right"),
+        ("difference", "right"),
+        ("", "left"),
+    ):
         table.add_column(column, justify=side, overflow="fold")  # type: ignore[arg-type]
     for group in report.groups:
         mark = Text("equal", "green") if group.equal else Text("DIFFERS", "bold red")

@@ -1,6 +1,6 @@
 """How things look: role → colours, fonts and number formats. Every choice of look is here.
 
-Red is for trainable numbers and for nothing else; they also have a frame of medium lines, since colour alone may be lost.
+Red is for trainable numbers and for nothing else; their lines are dark red too, since a fill alone may be lost in print.
 """
 
 from __future__ import annotations
@@ -33,11 +33,21 @@ FILLS: dict[Role, str] = {
     "output": "#D9F0F0",
 }
 HEAT = "#FFFFFF", "#5B9BD5"  # of weights between 0 and 1
-LINES: dict[Role, str] = {role: "#BFC5CB" for role in FILLS} | {"weight": "#C00000", "residual": "#7F7F7F"}
+LINES: dict[Role, str] = dict.fromkeys(FILLS, "#BFC5CB") | {"weight": "#C00000", "residual": "#7F7F7F"}
 FRAMES = ["#22577A", "#4C7A99", "#8FB0C6"]  # titles of frames, by depth
 FRAME_INKS = ["#FFFFFF", "#FFFFFF", "#12303F"]
 
-ATTENTION = {"scores", "masked", "pattern", "pattern_max", "pattern_exp", "pattern_sum", "KT", "mask", "mask_chunked"}
+ATTENTION = {
+    "scores",
+    "masked",
+    "pattern",
+    "pattern_max",
+    "pattern_exp",
+    "pattern_sum",
+    "KT",
+    "mask",
+    "mask_chunked",
+}
 GATE = {"rank", "chosen", "g", "gate"}
 RESIDUAL = {"embed", "mid", "out"}
 OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word", "next_prob"}
@@ -66,7 +76,16 @@ def number_format(tensor: Tensor) -> str:
         return "0.0###"
     if tensor.name == "masked":
         return '[<-1000000]"−∞";0.00'
-    if tensor.kind != "computed" or tensor.name in ("tokens", "one_hot", "mask", "mask_chunked", "rank", "chosen"):
+    if tensor.op == "link":
+        return number_format(tensor.operands[0])
+    if tensor.kind != "computed" or tensor.name in (
+        "tokens",
+        "one_hot",
+        "mask",
+        "mask_chunked",
+        "rank",
+        "chosen",
+    ):
         return "General"
     return "0.00"
 
@@ -87,6 +106,11 @@ def block(tensor: Tensor) -> dict[str, Any]:
         "bold": kind in ("residual", "input"),
         "shrink": tensor.value.dtype == object,
     }
+
+
+def fits(title: str, equation: str, columns: int) -> bool:
+    """Whether a title and, in small letters, an equation stand in one line over so many columns."""
+    return len(title) * 1.1 + 3 + len(equation) * (SIZE - 2) / SIZE <= columns * COLUMN_WIDTH
 
 
 def plain(**more: Any) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sheetgen.tensor import Tensor
+from sheetgen.formula import literal
+from sheetgen.ops import ATOM, OPS
+from sheetgen.tensor import Frame, Tensor
 
 # What a block is called in its title where its path would be long-winded.
 TITLES = {
@@ -26,6 +28,9 @@ TITLES = {
     "next_word": "next word",
     "next_prob": "its p",
     "key_position": "key",
+    "frequency": "freq",
+    "mask_chunked": "chunked mask",
+    "one_hot": "one-hot",
     "vocabulary": "word",
     "w_norm_1": "w",
     "w_norm_2": "w",
@@ -133,3 +138,26 @@ def shape(tensor: Tensor) -> str:
 def sentence(tensor: Tensor) -> str:
     """What the block is and why; empty for a tensor that nobody has described."""
     return SENTENCES.get(tensor.name, "")
+
+
+def equation(tensor: Tensor, frame: Frame | None = None) -> str:
+    """The equation over the names of the operands: `SiLU(gate) ⊙ up`."""
+    frame = tensor.frame or frame
+    names = []
+    for operand in tensor.operands:
+        if operand.op == "number":
+            names.append(literal(float(operand.value[0, 0])))
+        elif operand.path is not None:
+            names.append(_seen_from(frame, operand))
+        else:
+            inner = equation(operand, frame)
+            names.append(f"({inner})" if OPS[operand.op].binding < OPS[tensor.op].binding != ATOM else inner)
+    return OPS[tensor.op].math.format(*names, **tensor.settings)
+
+
+def _seen_from(frame: Frame | None, operand: Tensor) -> str:
+    """Short name of an operand; with its scope (`shared.down`) when it comes from a part inside this frame."""
+    scope = f"{frame.path}." if frame and frame.path else ""
+    path = str(operand.path)
+    inner = path.removeprefix(scope) if scope and path.startswith(scope) else ""
+    return inner if "." in inner else title(operand)

@@ -15,8 +15,8 @@ from xlsxwriter.worksheet import Worksheet
 
 from sheetgen import seal, theme, words
 from sheetgen.address import Range
-from sheetgen.formula import CellFormula, Style, formulas_of, in_words
-from sheetgen.layout import SHEET, Label, Layout
+from sheetgen.formula import CellFormula, Style, formulas_of
+from sheetgen.layout import SHEET, Label, Layout, Title
 from sheetgen.ops import Array
 from sheetgen.pages import MAP, Page, defined_name
 from sheetgen.presets import Preset
@@ -42,7 +42,7 @@ def write(
     layout: Layout,
     pages: list[Page],
     style: Style,
-    progress: Progress = lambda path: None,
+    progress: Progress,
 ) -> Summary:
     """Write the workbook to `target`, sealed (see `seal`); an existing file is replaced only by a whole one."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".sheetgen-") as folder:
@@ -99,7 +99,11 @@ class _Writer:
         sheet.activate()
         self.text(sheet, 0, 0, preset.title, theme.HEADING)
         self.text(
-            sheet, 1, 0, "Every number is a formula; red cells are trainable. Change one and look below.", theme.SUBTITLE
+            sheet,
+            1,
+            0,
+            "Every number is a formula; red cells are trainable. Change one and look below.",
+            theme.SUBTITLE,
         )
         for box in self.layout.boxes:
             look = self.look(theme.frame(box.depth))
@@ -111,15 +115,31 @@ class _Writer:
             self.block(sheet, tensor, self.layout.places[path])
             self.progress(path)
         for title in self.layout.titles:
-            self.text(sheet, title.row, title.column, title.text, theme.TITLE_RIGHT if title.right else theme.TITLE)
+            self.title(sheet, title)
             note = words.sentence(title.tensor)
             if title.tensor.kind == "computed":
-                note = f"{title.tensor.name} = {in_words(title.tensor)}\n{note}"
+                note = f"{title.tensor.name} = {words.equation(title.tensor)}\n{note}"
             sheet.write_comment(title.row, title.column, note, {"x_scale": 2, "author": "sheetgen", "font_size": 10})
         for shape in self.layout.shapes:
             self.text(sheet, shape.row, shape.column, shape.text, theme.SHAPE)
         for label in self.layout.labels:
             self.label(sheet, label)
+
+    def title(self, sheet: Worksheet, title: Title) -> None:
+        """Name and shape, and the equation behind them where there is room; else it is in the note alone."""
+        look = theme.TITLE_RIGHT if title.right else theme.TITLE
+        equation = words.equation(title.tensor) if title.tensor.kind == "computed" else ""
+        if title.right or not equation or not theme.fits(title.text, equation, title.columns):
+            self.text(sheet, title.row, title.column, title.text, look)
+            return
+        self.summary.cells += 1
+        sheet.write_rich_string(
+            title.row,
+            title.column,
+            *(self.look(theme.TITLE), title.text),
+            *(self.look(theme.EQUATION), f"   {equation}"),
+            self.look(look),
+        )
 
     def block(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
         """The numbers or formulas of one block, its validation and conditional formats."""
@@ -135,9 +155,19 @@ class _Writer:
             self.sentence(sheet, place)
         elif tensor.name in ("pattern", "probs"):
             low, high = theme.HEAT
-            scale = {"type": "2_color_scale", "min_type": "num", "max_type": "num", "min_value": 0, "max_value": 1}
+            scale = {
+                "type": "2_color_scale",
+                "min_type": "num",
+                "max_type": "num",
+                "min_value": 0,
+                "max_value": 1,
+            }
             sheet.conditional_format(
-                place.top, place.left, place.bottom, place.right, scale | {"min_color": low, "max_color": high}
+                place.top,
+                place.left,
+                place.bottom,
+                place.right,
+                scale | {"min_color": low, "max_color": high},
             )
 
     def formula(self, sheet: Worksheet, formula: CellFormula, look: Format) -> None:
@@ -148,9 +178,7 @@ class _Writer:
         if not formula.array:
             sheet.write_formula(place.top, place.left, formula.text, look, first)
             return
-        sheet.write_dynamic_array_formula(
-            place.top, place.left, place.bottom, place.right, formula.text, look, first
-        )
+        sheet.write_dynamic_array_formula(place.top, place.left, place.bottom, place.right, formula.text, look, first)
         # The call above fills the rest with zeros: write what a viewer that does not calculate should show.
         for row in range(place.rows):
             start = 1 if row == 0 else 0
@@ -200,9 +228,7 @@ class _Writer:
         )
         known = self.layout.places["in_vocabulary"].part(0, 0).a1
         unknown = f'={known}="✗"'
-        sheet.conditional_format(
-            *area, {"type": "formula", "criteria": unknown, "format": self.look(theme.WRONG_WORD)}
-        )
+        sheet.conditional_format(*area, {"type": "formula", "criteria": unknown, "format": self.look(theme.WRONG_WORD)})
 
     def label(self, sheet: Worksheet, label: Label) -> None:
         look = self.look(theme.NAME_LEFT if label.side == "left" else theme.NAME_ABOVE)

@@ -11,7 +11,7 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
@@ -115,8 +115,8 @@ Function = Callable[[list[np.ndarray], list[Range]], np.ndarray]
 def recompute(path: Path, book: Book | None = None) -> Values:
     """Every formula of the workbook computed anew; EngineError when a sheet is too large.
 
-    A formula that fails gives an error value to its own cells (`#NAME?`, `#VALUE!`, and `#CYCLE!` to those that
-    need each other) and a line among the problems; what depends on it is computed with that error.
+    A formula that fails gives an error value to its own cells (`#NAME?`, `#VALUE!`, or `#CYCLE!` where
+    formulas need each other) and a line among the problems; what depends on it is computed with that error.
     """
     book = book or read_book(path)
     grids = {name: _grid(sheet) for name, sheet in book.sheets.items()}
@@ -127,27 +127,31 @@ def recompute(path: Path, book: Book | None = None) -> Values:
     functions: dict[tuple[str, Range | None], Function] = {}
     problems = []
 
-    for group in _groups(needs):
-        if len(group) > 1 or group[0] in needs[group[0]]:
-            members = [str(formulas[i].range) for i in sorted(group)]
-            more = f" and {len(members) - 10} more" if len(members) > 10 else ""
-            problems.append(f"{', '.join(members[:10])}{more}: the formulas need each other in a circle")
-            for i in group:
-                _put(grids, formulas[i].range, CYCLE)
-            continue
-        formula, (template, ranges) = formulas[group[0]], pieces[group[0]]
-        own = formula.range if _TAKES_OWN_CELL.search(template) else None
-        try:
-            if (template, own) not in functions:
-                functions[template, own] = _compile(template, len(ranges), own)
-            values = [_take(grids, area) for area in ranges]
-            with np.errstate(all="ignore"):  # what overflows becomes #NUM!
+    with np.errstate(all="ignore"):  # what overflows becomes #NUM!
+        for group in _groups(needs):
+            if len(group) > 1 or group[0] in needs[group[0]]:
+                cells = _listed(formulas[i].range for i in group)
+                problems.append(f"{cells}: a circle, computed from its own result")
+                for i in group:
+                    _put(grids, formulas[i].range, CYCLE)
+                continue
+            formula, (template, ranges) = formulas[group[0]], pieces[group[0]]
+            own = formula.range if _TAKES_OWN_CELL.search(template) else None
+            try:
+                if (template, own) not in functions:
+                    functions[template, own] = _compile(template, len(ranges), own)
+                values = [_take(grids, area) for area in ranges]
                 result = _fit(functions[template, own](values, ranges), formula)
-        except _FormulaError as failure:
-            problems.append(f"{formula.range}: {formula.text} {failure}")
-            result = failure.error
-        _put(grids, formula.range, result)
+            except _FormulaError as failure:
+                problems.append(f"{formula.range}: {formula.text} {failure}")
+                result = failure.error
+            _put(grids, formula.range, result)
     return Values({name: outward(grid) for name, grid in grids.items()}, tuple(problems))
+
+
+def _listed(ranges: Iterable[Range], most: int = 10) -> str:
+    names = sorted(map(str, ranges))
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _grid(sheet: Sheet) -> np.ndarray:
@@ -228,9 +232,7 @@ class _Splitter:
         return parse_range(cells.upper(), known) if known is not None else None
 
 
-def _needs(
-    grids: dict[str, np.ndarray], formulas: list[Formula], references: list[list[Range]]
-) -> list[set[int]]:
+def _needs(grids: dict[str, np.ndarray], formulas: list[Formula], references: list[list[Range]]) -> list[set[int]]:
     """For each formula the numbers of the formulas whose cells it refers to."""
     owners = {name: np.full(grid.shape, -1, np.int32) for name, grid in grids.items()}
     for number, formula in enumerate(formulas):
@@ -291,7 +293,7 @@ def _compile(template: str, count: int, own: Range | None) -> Function:
     try:
         builder = Parser().ast(template)[1]
         call = builder.compile(**({} if own is None else {CELL: Ranges().push(own.a1)}))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the parser raises many kinds, some by accident
         return _failing(f"cannot be parsed ({type(error).__name__})")
     places = [f"_{number}!A1" for number in range(count)]
     for name in call.inputs:
@@ -311,7 +313,7 @@ def _compile(template: str, count: int, own: Range | None) -> Function:
             raise _FormulaError(NAME, "uses a function that the package formulas does not know") from None
         except BroadcastError:
             raise _FormulaError(VALUE, "combines ranges whose shapes do not fit") from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a function raises
             raise _FormulaError(VALUE, f"cannot be computed ({type(error).__name__})") from None
         result = known[output]
         return np.atleast_2d(np.asarray(result.value if isinstance(result, Ranges) else result))

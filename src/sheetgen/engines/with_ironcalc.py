@@ -1,22 +1,33 @@
-"""IronCalc, a spreadsheet engine in Rust: it loads the file and evaluates every formula anew."""
+"""IronCalc, a spreadsheet engine in Rust: it loads the file and evaluates every formula anew.
+
+It takes cached texts in the range of an array formula for contents, over which the formula may not spill
+(`#SPILL!`): so the cached values are dropped before.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ironcalc
 import numpy as np
 
 from sheetgen.book import Book
 from sheetgen.engines import EngineError, Values
+from sheetgen.engines.with_libreoffice import drop_cached_values
 
 
 def recompute(path: Path, _book: Book | None = None) -> Values:
     """Every formula computed by IronCalc; EngineError when it cannot load the file."""
     try:
-        model = ironcalc.load_from_xlsx(str(path), "en", "UTC", "en")
+        with TemporaryDirectory(prefix="sheetgen-") as folder:
+            copy = Path(folder) / "book.xlsx"
+            drop_cached_values(path, copy)
+            model = ironcalc.load_from_xlsx(str(copy), "en", "UTC", "en")
         model.evaluate()
-    except Exception as error:
+    except EngineError:
+        raise
+    except Exception as error:  # noqa: BLE001 - WorkbookError, and what pyo3 makes of others
         raise EngineError(f"IronCalc cannot load {path}: {error}") from None
     except BaseException as error:  # a panic in Rust is no Exception
         if type(error).__name__ != "PanicException":

@@ -7,6 +7,7 @@ run, asks for a hard recalculation. (With its default settings LibreOffice keeps
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -83,7 +84,7 @@ def recalculated_copy(path: Path, target: Path) -> None:
 
 def _run(command: list[str], path: Path) -> None:
     """Runs soffice, which starts processes of its own: at the end of the patience all of them are ended."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -91,18 +92,17 @@ def _run(command: list[str], path: Path) -> None:
         start_new_session=True,
         text=True,
         errors="replace",
-    )
-    try:
-        output, _ = process.communicate(timeout=TIMEOUT)
-    except BaseException as error:
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-        process.wait()
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise EngineError(f"LibreOffice took more than {TIMEOUT} s for {path}: it was stopped") from None
-        raise
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=TIMEOUT)
+        except BaseException as error:
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise EngineError(f"LibreOffice took more than {TIMEOUT} s for {path}: it was stopped") from None
+            raise
     if process.returncode != 0:
         raise EngineError(f"LibreOffice failed on {path}: {' '.join(output.split())[:300]}")
 
@@ -120,8 +120,11 @@ def drop_cached_values(path: Path, target: Path) -> None:
         raise EngineError(f"{path} cannot be read: {error}") from None
 
 
+_TYPE = re.compile(rb"""\st\s*=\s*("[^"]*"|'[^']*')""")
+
+
 def _without_cached_values(xml: bytes) -> bytes:
-    """A worksheet without the `<v>` of its formula cells.
+    """A worksheet without the `<v>` of its formula cells, and with empty cells where array formulas will fill in.
 
     expat tells where these elements stand, and their bytes are cut out; writing a parsed tree anew would
     rename the prefixes that `mc:Ignorable` names.
@@ -130,19 +133,26 @@ def _without_cached_values(xml: bytes) -> bytes:
     cuts: list[tuple[int, int]] = []  # of the bytes to drop
     covered: set[tuple[int, int]] = set()  # by arrays; the file has the formula before the other cells
     cell = ""
+    contents: int | None = None  # where those of a covered cell begin
     computed = False
     begin = 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal cell, computed, begin
+        nonlocal cell, contents, computed, begin
         match tag.rpartition(" ")[2]:
             case "c":
                 cell = attributes.get("r", "")
+                computed = False
+                contents = None
                 here = parse_range(cell, "") if covered else None
-                computed = here is not None and (here.top, here.left) in covered
+                if here is not None and (here.top, here.left) in covered:
+                    first = parser.CurrentByteIndex
+                    contents = xml.index(b">", first) + 1
+                    if found := _TYPE.search(xml, first, contents):  # a type without a value counts as a text
+                        cuts.append(found.span())
             case "f":
-                computed = True
-                if (area := parse_range(attributes.get("ref", cell), "")) and attributes.get("t") == "array":
+                computed = contents is None
+                if attributes.get("t") == "array" and (area := parse_range(attributes.get("ref", cell), "")):
                     cover(area)
             case "v":
                 begin = parser.CurrentByteIndex
@@ -154,8 +164,13 @@ def _without_cached_values(xml: bytes) -> bytes:
             covered.update((row, column) for column in range(area.left, area.right + 1))
 
     def end(tag: str) -> None:
-        if computed and tag.rpartition(" ")[2] == "v":
-            cuts.append((begin, xml.index(b">", parser.CurrentByteIndex) + 1))
+        match tag.rpartition(" ")[2]:
+            case "c" if contents is not None and xml[contents - 2 : contents] != b"/>":
+                cuts.append((contents, parser.CurrentByteIndex))
+            case "v" if computed:
+                opened = xml.index(b">", begin)
+                empty = xml[opened - 1 : opened] == b"/"  # `<v/>` has no end tag
+                cuts.append((begin, 1 + (opened if empty else xml.index(b">", parser.CurrentByteIndex))))
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import shutil
 from contextlib import redirect_stderr
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -22,9 +24,12 @@ def recompute(path: Path, book: Book | None = None) -> Values:
 
     book = book or read_book(path)
     try:
-        with redirect_stderr(io.StringIO()):  # a bar of progress
-            solution = ExcelModel().loads(str(path)).finish().calculate()
-    except Exception as error:
+        # ExcelModel trips over a % in the name, and shows a bar of progress.
+        with TemporaryDirectory(prefix="sheetgen-") as folder, redirect_stderr(io.StringIO()):
+            copy = shutil.copyfile(path, Path(folder) / "book.xlsx")
+            with np.errstate(all="ignore"):
+                solution = ExcelModel().loads(str(copy)).finish().calculate()
+    except Exception as error:  # noqa: BLE001 - it raises many kinds, some by accident
         reason = " ".join(str(error).split())[:200]
         raise EngineError(f"ExcelModel gave up on {path}: {type(error).__name__} {reason}") from None
     grids = {}

@@ -1,0 +1,130 @@
+"""Models and workbooks for the tests, and the command line called in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pytest
+
+from sheetgen import presets
+from sheetgen.cli import main
+from sheetgen.engines import available
+from sheetgen.layout import Layout, lay_out
+from sheetgen.models import run
+from sheetgen.ops import Array
+from sheetgen.presets import Request
+from sheetgen.tensor import Source, Trace
+from sheetgen.weights import Drawn, Style
+
+PRESETS = ("llama1", "llama2", "llama3", "llama4")
+RED = "FFFFC7C7"  # as openpyxl tells the fill of a trainable cell
+
+needs_libreoffice = pytest.mark.skipif(not available("libreoffice"), reason="LibreOffice is not installed")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model that has run: what was asked for, and all its tensors."""
+
+    request: Request
+    trace: Trace
+
+    @property
+    def values(self) -> dict[str, Array]:
+        return {path: tensor.value for path, tensor in self.trace.blocks.items()}
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        return {path: t.value for path, t in self.trace.blocks.items() if t.kind == "weight"}
+
+    @property
+    def layout(self) -> Layout:
+        return lay_out(self.trace)
+
+
+def make(
+    preset: str,
+    text: str | None = None,
+    tokens: list[int] | None = None,
+    *,
+    seed: int = 0,
+    weights: Style = "byhand",
+    source: Source | None = None,
+    **sizes: Any,
+) -> Made:
+    """The model of a preset with some sizes changed."""
+    request = presets.request(presets.find(preset), sizes, text, tokens)
+    return Made(request, run(request.config, request.words, request.vocabulary, source or Drawn(seed, weights)))
+
+
+def ids(count: int, vocabulary: int = 12) -> list[int]:
+    """A sentence of so many token ids, every one different from the one before it."""
+    return [(5 * i + 3) % vocabulary for i in range(count)]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call of the command line left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def sheetgen(*arguments: object) -> Result:
+    """`sheetgen ARGUMENTS`, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    assert isinstance(stop.value.code, int)
+    return Result(stop.value.code, out.getvalue(), err.getvalue())
+
+
+def build(path: Path, preset: str, *options: object) -> Path:
+    """A workbook, written by the command line."""
+    result = sheetgen("build", preset, *options, "-o", path)
+    assert result.code == 0, result.err
+    return path
+
+
+def edited(path: Path, change: Callable[[Any], None], name: str = "edited.xlsx") -> Path:
+    """A copy of the workbook that openpyxl has opened, changed and saved."""
+    book = openpyxl.load_workbook(path)
+    change(book)
+    target = path.with_name(name)
+    book.save(target)
+    return target
+
+
+def cells_of(book: Any, name: str) -> list[list[Any]]:
+    """The openpyxl cells of a workbook-level defined name, row by row."""
+    ((sheet, area),) = book.defined_names[name].destinations
+    found = book[sheet][area.replace("$", "")]
+    return [list(row) for row in found] if isinstance(found, tuple) else [[found]]
+
+
+def far(found: Any, expected: Array) -> float:
+    """The largest difference, relative above 1; texts that differ and what is no number are infinitely far."""
+    if np.shape(found) != expected.shape:
+        return np.inf
+    if expected.dtype == object:
+        return 0.0 if np.array_equal(found, expected) else np.inf
+    numbers = [isinstance(value, float | int) and not isinstance(value, bool) for value in np.ravel(found)]
+    if not all(numbers):
+        return np.inf
+    distance = np.abs(np.asarray(found, dtype=float) - expected) / np.maximum(1.0, np.abs(expected))
+    return float(distance.max()) if distance.size and not np.isnan(distance).any() else np.inf
+
+
+def errors_in(grid: Array) -> Iterator[tuple[int, int, str]]:
+    """Row, column and text of every error value."""
+    for (row, column), value in np.ndenumerate(grid):
+        if isinstance(value, str) and value.startswith("#"):
+            yield row, column, value
