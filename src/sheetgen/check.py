@@ -77,7 +77,7 @@ def check_book(book: Book, engine: str = "formulas") -> Report:
     settings = _settings(book)
     config = _config(settings, book.path)
     values = ENGINES[engine](book.path, book)
-    trace = run(config, [], [], _Workbook(book, values, config))
+    trace = run(config, _Workbook(book, values))
     report = Report(book.path, engine)
     places = _places(book, trace)
     style: Style = "cells" if settings.get("formulas") == "cells" else "blocks"
@@ -126,9 +126,8 @@ class _Workbook:
 
     book: Book
     values: Values
-    config: Config
 
-    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
+    def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         place = self._place(path)
         if place.shape != shape:
             raise InputError(
@@ -145,11 +144,10 @@ class _Workbook:
         place = self._place(path).part(0, 0)
         return self._number(path, place, self._now(place)[0, 0])
 
-    def text(self, path: str, default: list[str]) -> list[str]:
+    def text(self, path: str, count: int) -> list[str]:
         place = self._place(path)
-        size = self.config.n_tokens if path == "words" else self.config.vocab_size
-        if place.rows * place.columns != size:
-            raise InputError(f"{self.book.path}: {path} has {place.rows * place.columns} cells, Config says {size}")
+        if place.rows * place.columns != count:
+            raise InputError(f"{self.book.path}: {path} has {place.rows * place.columns} cells, Config says {count}")
         found = list(self._now(place).flat)
         for i, word in enumerate(found):
             if not isinstance(word, str):

@@ -92,7 +92,7 @@ def build(
     )
     target = output or Path("generated") / f"{preset}.xlsx"
     _may_write(target, force, seal.untouched)
-    trace = run(request.config, request.words, request.vocabulary, Drawn(seed, weights))  # type: ignore[arg-type]
+    trace = run(request.config, Drawn(seed, weights, request.texts))  # type: ignore[arg-type]
     layout = lay_out(trace)
     made = {"seed": seed, "weights": weights, "formulas": formulas}
     sheets = [

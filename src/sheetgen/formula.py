@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -54,6 +55,8 @@ class _Operand:
             start, stop = tensor.settings["start"], tensor.settings["stop"]
             base = self.places[tensor.operands[0].path].part(slice(start, stop), ALL)
             return self._reference(base, rows, columns)
+        if tensor.op == "stack":
+            return self._reference(_joined(tensor, self.places), rows, columns)
         text = expression(tensor, self.places, self.sheet, self.fixed, rows, columns)
         return f"({text})" if OPS[tensor.op].binding < binding else text
 
@@ -67,6 +70,15 @@ class _Operand:
         first = f"{column_sign}{column_name(part.left)}{row_sign}{part.top + 1}"
         last = f"{column_sign}{column_name(part.right)}{row_sign}{part.bottom + 1}"
         return prefix + (first if part.shape == (1, 1) else f"{first}:{last}")
+
+
+def _joined(stack: Tensor, places: Mapping[str, Range]) -> Range:
+    """The one range of parts that stand right under each other, such as a block and its row of ones."""
+    parts = [places[str(part.path)] for part in stack.operands]
+    for upper, lower in itertools.pairwise(parts):
+        if (upper.bottom + 1, upper.left, upper.right) != (lower.top, lower.left, lower.right):
+            raise ValueError(f"{stack.operands} do not stand under each other")
+    return Range(parts[0].sheet, parts[0].top, parts[0].left, parts[-1].bottom, parts[-1].right)
 
 
 def literal(value: float) -> str:

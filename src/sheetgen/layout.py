@@ -175,6 +175,11 @@ def _plan(frame: Frame) -> Part:
             waiting.append(item)
             continue
         source = _source(item, slot_of)
+        if item.where == "foot":
+            latest = next(reversed(slot_of.values()))
+            latest.feet.append(item)
+            slot_of[item] = latest
+            continue
         if source and any(OPS[p.op].reduces for p in parts_of(item) if p.op):
             source.feet.append(item)
             slot_of[item] = source

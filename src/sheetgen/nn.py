@@ -6,6 +6,8 @@ A name makes a block of cells; "beside" puts it to the right of what it is made 
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,48 +17,99 @@ from sheetgen.ops import Array
 from sheetgen.tensor import (
     Tensor,
     Weight,
+    choose,
     constant,
     cos,
     equal,
     exp,
     floor,
+    gelu,
+    gelu_tanh,
+    known,
     less,
     less_equal,
     likeliest,
     log,
+    lookup,
     masked,
     max_rows,
+    mean_rows,
     mean_square,
     rank,
+    relu,
+    relu2,
     rows_of,
-    scope,
     sigmoid,
     silu,
     sin,
     sqrt,
     stack,
+    stands_here,
     sum_rows,
 )
 
 Pairing = Literal["half", "interleaved"]
+NormKind = Literal["rms", "layer"]
+Activation = Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"]
 
 
-# --- norms and softmax -------------------------------------------------------------------------------------------
+# --- linear maps and norms ---------------------------------------------------------------------------------------
 
 
-def rms_norm(x: Tensor, w: Weight, eps: Tensor, name: str) -> Tensor:
-    """RMSNorm: w ⊙ x / √(mean(x²) + ε), per column. [d, T] → [d, T].
+def with_ones(x: Tensor) -> Tensor:
+    """[x; 1]: x with a row of ones under it, so that the last column of a matrix is its bias. [d, T] → [d + 1, T]."""
+    if not stands_here(x):
+        x = x.named("x")
+    ones = constant(f"{x.name}_ones", np.ones((1, x.columns)), ("", x.axes[1]), "foot")
+    joined = stack([x, ones])
+    joined.axes = x.axes
+    return joined
+
+
+def rms_norm(x: Tensor, w: Weight, eps: Tensor, name: str, unit_offset: bool = False) -> Tensor:
+    """RMSNorm: w ⊙ x / √(mean(x²) + ε), per column, or (1 + w) ⊙ … . [d, T] → [d, T].
 
     Source: Zhang & Sennrich 2019, arXiv:1910.07467; ε inside the root as Llama has it.
     """
     rms = sqrt(mean_square(x) + eps).named(f"{name}_rms")
-    return (w(f"w_{name}", x.rows, 1, axes=(x.axes[0], ""), around=1.0) * x / rms).named(name)
+    return (gain(name, x, w, unit_offset) * x / rms).named(name)
+
+
+def layer_norm(x: Tensor, w: Weight, eps: Tensor, name: str, unit_offset: bool = False) -> Tensor:
+    """LayerNorm: w ⊙ (x − mean) / √(variance + ε) + b, per column, or (1 + w) ⊙ … . [d, T] → [d, T].
+
+    The variance is the population's (divided by d). Source: Ba et al. 2016, arXiv:1607.06450.
+    """
+    mean = mean_rows(x).named(f"{name}_mean")
+    centred = (x - mean).named(f"{name}_centred")
+    std = sqrt(mean_square(centred) + eps).named(f"{name}_std")
+    scale = gain(name, x, w, unit_offset)
+    shift = w(f"b_{name}", x.rows, 1, axes=(x.axes[0], ""))
+    return (scale * centred / std + shift).named(name)
+
+
+def gain(name: str, x: Tensor, w: Weight, unit_offset: bool) -> Tensor:
+    """The trainable factor of a norm, one per feature: w, or 1 + w. [d, 1]."""
+    made = w(f"w_{name}", x.rows, 1, axes=(x.axes[0], ""), around=0.0 if unit_offset else 1.0)
+    return 1.0 + made if unit_offset else made
 
 
 def unit_rms(x: Tensor, eps: Tensor, name: str) -> Tensor:
     """RMS norm without a weight, as Llama 4 applies it to queries and keys. [h, T] → [h, T]."""
     rms = sqrt(mean_square(x) + eps).named(f"{name}_rms")
     return (x / rms).named(f"{name}_norm", "beside")
+
+
+def head_norm(x: Tensor, w: Tensor, eps: Tensor, name: str) -> Tensor:
+    """RMSNorm of the queries or keys of one head; all heads of a layer share the gain. [h, T] → [h, T]."""
+    rms = sqrt(mean_square(x) + eps).named(f"{name}_rms")
+    return (w.named(f"w_{name}", "left") * x / rms).named(name, "beside")
+
+
+def projected_norm(name: str, rows: int, x: Tensor, w: Weight, eps: Tensor) -> Tensor:
+    """RMSNorm over the queries (or keys) of all heads at once, as OLMo 2 has it. [d, T] → [rows, T]."""
+    made = (w(f"W_{name}", rows, x.rows, axes=("head_dim", x.axes[0])) @ x).named(f"{name}_all")
+    return rms_norm(made, w, eps, f"{name}_norm")
 
 
 def softmax(x: Tensor, name: str) -> Tensor:
@@ -79,26 +132,58 @@ class Rope:
     turn: Tensor
 
 
-def rope_tables(position: Tensor, theta: Tensor, head_dim: int, pairing: Pairing) -> Rope:
-    """Rotary position embedding, pair i turns by position · θ^(−2i/h) radians.
+@dataclass(frozen=True)
+class Slower:
+    """Llama 3.1's scaling: pairs of long wavelength turn `factor` times slower, with a smooth band between."""
 
-    "half" pairs the features (i, i + h/2), as Hugging Face's Llama; "interleaved" (2i, 2i + 1), as the original.
-    Source: Su et al. 2021, arXiv:2104.09864.
+    factor: float
+    low: float
+    high: float
+    original: int
+
+
+def rope_tables(
+    position: Tensor, theta: Tensor, head_dim: int, rotary: int, pairing: Pairing, scaling: Slower | None
+) -> Rope:
+    """Rotary position embedding, pair i turns by position · θ^(−2i/r) radians, r = `rotary` features of the head.
+
+    "half" pairs the features (i, i + r/2), as Hugging Face's Llama; "interleaved" (2i, 2i + 1), as the original.
+    Features beyond r have angle 0. Source: Su et al. 2021, arXiv:2104.09864.
     """
-    pair, turn = rotation_pairs(head_dim, pairing)
+    pair, turn = rotation_pairs(head_dim, rotary, pairing)
     index = constant("pair", pair, axes=("head_dim", ""))
-    frequency = (theta ** ((-2.0) * index / rows_of(index))).named("frequency", "left")
+    size: Tensor | float = rows_of(index) if rotary == head_dim else float(rotary)
+    frequency = (theta ** ((-2.0) * index / size)).named("frequency", "left")
+    if rotary < head_dim:
+        turns = constant("turns", (np.arange(head_dim) < rotary)[:, None], axes=("head_dim", ""))
+        frequency = (turns * frequency).named("rotary_frequency", "left")
+    if scaling:
+        frequency = slow_down(frequency, scaling)
     angle = (frequency * position).named("angle")
+    cosines, sines = cos(angle).named("cos", "beside"), sin(angle).named("sin", "beside")
     permutation = constant("P", turn, axes=("head_dim", "head_dim"), where="below")
-    return Rope(cos(angle).named("cos", "beside"), sin(angle).named("sin", "beside"), permutation)
+    return Rope(cosines, sines, permutation)
 
 
-def rotation_pairs(head_dim: int, pairing: Pairing) -> tuple[Array, Array]:
-    """The pair that each feature belongs to [h, 1], and P [h, h] with (P·q) = −q₂ for the first, q₁ for the second."""
-    half = head_dim // 2
-    first = np.arange(half) if pairing == "half" else np.arange(0, head_dim, 2)
+def slow_down(frequency: Tensor, by: Slower) -> Tensor:
+    """Llama 3.1: f where the wavelength is short, f / factor where it is long, a mixture between. [h, 1] → [h, 1].
+
+    Source: transformers/modeling_rope_utils.py, _compute_llama3_parameters.
+    """
+    cycles = (frequency * (by.original / (2 * math.pi))).named("cycles", "left")  # in the original context
+    slow = frequency / by.factor
+    if by.high > by.low:
+        share = (cycles - by.low) / (by.high - by.low)
+        slow = choose(less(cycles, by.low), slow, (1.0 - share) * slow + share * frequency)
+    return choose(less(by.high, cycles), frequency, slow).named("slowed", "left")
+
+
+def rotation_pairs(head_dim: int, rotary: int, pairing: Pairing) -> tuple[Array, Array]:
+    """The pair of each feature [h, 1], and P [h, h]: (P·q) is −q₂ for the first of a pair, q₁ for the second."""
+    half = rotary // 2
+    first = np.arange(half) if pairing == "half" else np.arange(0, rotary, 2)
     second = first + (half if pairing == "half" else 1)
-    pair = np.empty((head_dim, 1))
+    pair = np.zeros((head_dim, 1))
     pair[first, 0] = pair[second, 0] = np.arange(half)
     turn = np.zeros((head_dim, head_dim))
     turn[first, second] = -1.0
@@ -115,6 +200,11 @@ def rotate(x: Tensor, rope: Rope, name: str) -> Tensor:
 def causal_mask(key: Tensor, query: Tensor) -> Tensor:
     """1 where the key is not later than the query. [T, 1], [1, T] → [T, T]."""
     return less_equal(key, query).named("mask")
+
+
+def window_mask(key: Tensor, query: Tensor, window: Tensor) -> Tensor:
+    """Causal, and only the last `window` keys, the query's own included."""
+    return (less_equal(key, query) * less(query, key + window)).named("mask_window")
 
 
 def chunked_mask(key: Tensor, query: Tensor, chunk: Tensor) -> Tensor:
@@ -134,25 +224,44 @@ def attend(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
     return softmax(masked(mask, scores).named("masked", "beside"), "pattern")
 
 
-def project_out(heads: list[Tensor], w: Weight, d_model: int, axis: str) -> Tensor:
+def project_out(heads: list[Tensor], w: Weight, d_model: int, bias: bool) -> Tensor:
     """W_O · concat(heads): the heads' values back to the width of the residual stream."""
     concat = stack(heads).named("concat")
-    return (w("W_O", d_model, concat.rows, axes=(axis, "")) @ concat).named("attention")
+    inputs = with_ones(concat) if bias else concat
+    return (w("W_O", d_model, inputs.rows, axes=("d_model", "")) @ inputs).named("attention")
 
 
 # --- feed-forward ------------------------------------------------------------------------------------------------
 
+CURVES = {"silu": silu, "gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu, "relu2": relu2}
 
-def swiglu(x: Tensor, w: Weight, hidden: int) -> Tensor:
-    """SwiGLU feed-forward: W_down · (SiLU(W_gate·x) ⊙ W_up·x). [d, T] → [d, T].
+
+def gated_mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, bias: bool = False) -> Tensor:
+    """Gated feed-forward: W_down · (curve(W_gate·x) ⊙ W_up·x); SwiGLU with SiLU, GeGLU with GELU. [d, T] → [d, T].
 
     Source: Shazeer 2020, arXiv:2002.05202.
     """
     d, f = x.axes[0], "d_ff"
+    x = with_ones(x) if bias else x
     gate = (w("W_gate", hidden, x.rows, axes=(f, d)) @ x).named("gate")
     up = (w("W_up", hidden, x.rows, axes=(f, d)) @ x).named("up")
-    h = (silu(gate) * up).named("h", "beside")
-    return (w("W_down", x.rows, hidden, axes=(d, f)) @ h).named("down")
+    h = (CURVES[curve](gate) * up).named("h", "beside")
+    return project_down(h, w, d, bias, x.rows - bias)
+
+
+def mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, bias: bool = False) -> Tensor:
+    """Plain feed-forward: W_down · curve(W_up·x). [d, T] → [d, T]."""
+    d, f = x.axes[0], "d_ff"
+    x = with_ones(x) if bias else x
+    up = (w("W_up", hidden, x.rows, axes=(f, d)) @ x).named("up")
+    h = CURVES[curve](up).named("h", "beside")
+    return project_down(h, w, d, bias, x.rows - bias)
+
+
+def project_down(h: Tensor, w: Weight, axis: str, bias: bool, rows: int) -> Tensor:
+    """W_down · h: back to the width of the residual stream."""
+    h = with_ones(h) if bias else h
+    return (w("W_down", rows, h.rows, axes=(axis, "d_ff")) @ h).named("down")
 
 
 def top_k(x: Tensor, k: Tensor) -> Tensor:
@@ -160,33 +269,43 @@ def top_k(x: Tensor, k: Tensor) -> Tensor:
     return less(rank(x).named("rank", "beside"), k)
 
 
-def mixture(x: Tensor, w: Weight, experts: int, k: Tensor, hidden: int, shared: bool) -> Tensor:
-    """Llama 4: y = E_shared(x) + Σₑ Eₑ(gₑ·x) with g = top-k(W_r·x) ⊙ σ(W_r·x): the gate scales the expert's input.
+def route(
+    x: Tensor, w: Weight, experts: int, k: Tensor, gate: Literal["softmax", "sigmoid"], renormalise: bool
+) -> Tensor:
+    """The weight of every expert for every token, 0 for those not chosen. [d, T] → [experts, T].
 
-    Source: Hugging Face transformers, models/llama4/modeling_llama4.py.
+    softmax: over all experts, then (renormalise) divided by the sum over the chosen; sigmoid: each by itself.
     """
-    with scope("router", "Router: which expert sees which token"):
-        logits = (w("W_router", experts, x.rows, axes=("expert", x.axes[0])) @ x).named("logits")
-        chosen = top_k(logits, k).named("chosen", "beside")
-        g = (chosen * sigmoid(logits)).named("g", "beside")
-    y: Tensor | None = None
-    if shared:
-        with scope("shared", "Shared expert"):
-            y = swiglu(x, w, hidden)
-    for e in range(experts):
-        with scope(f"expert_{e}", f"Expert {e}"):
-            out = swiglu((g[e] * x).named("x"), w, hidden)
-        y = out if y is None else y + out
-    assert y is not None
-    return y.named("moe")
+    logits = (w("W_router", experts, x.rows, axes=("expert", x.axes[0])) @ x).named("logits")
+    chosen = top_k(logits, k).named("chosen", "beside")
+    weights = softmax(logits, "p") if gate == "softmax" else sigmoid(logits)
+    if not renormalise:
+        return (chosen * weights).named("g", "beside")
+    picked = (chosen * weights).named("picked", "beside")
+    return (picked / sum_rows(picked).named("picked_sum")).named("g", "beside")
 
 
-# --- output ------------------------------------------------------------------------------------------------------
+def total(parts: list[Tensor]) -> Tensor:
+    """The sum of the parts. All [d, T] → [d, T]."""
+    return functools.reduce(lambda a, b: a + b, parts)
 
 
-def predict(x: Tensor, w: Weight, vocabulary: Tensor) -> Tensor:
+# --- input and output ----------------------------------------------------------------------------------------------
+
+
+def look_up(words: Tensor, vocabulary: Tensor, w: Weight, d_model: int) -> tuple[Tensor, Tensor]:
+    """One-hot columns of the words' ids [V, T], and the embedding table W_E [V, d_model] whose rows they pick."""
+    ids = lookup(words, vocabulary).named("tokens")
+    known(ids).named("in_vocabulary")
+    index = constant("id", np.arange(vocabulary.rows)[:, None], ("word", ""))
+    table = w("W_E", vocabulary.rows, d_model, axes=("word", "d_model"))
+    return equal(index, ids).named("one_hot"), table
+
+
+def predict(x: Tensor, w: Weight, vocabulary: Tensor, table: Tensor | None = None) -> Tensor:
     """Logits W_U·x, their softmax over the vocabulary, and the most probable next word. [d, T] → probs [V, T]."""
-    table = w("W_U", vocabulary.rows, x.rows, axes=("word", x.axes[0]))
+    if table is None:
+        table = w("W_U", vocabulary.rows, x.rows, axes=("word", x.axes[0]))
     logits = (table @ x).named("logits")
     probs = softmax(logits, "probs")
     likeliest(probs, vocabulary).named("next_word")

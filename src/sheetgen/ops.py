@@ -7,6 +7,7 @@ operands (`View`), so that one entry serves a whole block (`MMULT(C10:G13,J4:S8)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -19,6 +20,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Index = slice | int  # all of an axis (a whole block) or one position of it (one cell)
 ALL = slice(None)
 
+GELU_TANH = 0.797884560802865  # √(2/π), as far as every engine reads it
 MINUS_INFINITY = -1e9  # a masked score: EXP of it is exactly 0, and no engine overflows on it
 
 # How strongly the outermost sign of a formula binds; an operand that binds less gets parentheses.
@@ -133,6 +135,14 @@ def _number(_row: Index, _column: Index, value: float) -> str:
     return repr(int(value)) if value == int(value) else repr(value)
 
 
+def _normal_cdf(x: Array) -> Array:
+    return np.asarray([[0.5 * math.erfc(-value / math.sqrt(2)) for value in row] for row in x])
+
+
+def _choose_numpy(condition: Array, yes: Array, no: Array) -> Array:
+    return np.asarray(np.where(condition == 1, yes, no))
+
+
 def _sigmoid(x: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-x)))
 
@@ -175,6 +185,33 @@ OPS: dict[str, Op] = {
         "x·σ(x): about 0 for negative x, about x for positive x.",
         PRODUCT,
     ),
+    "relu": Op(
+        lambda x: np.maximum(x, 0.0),
+        _each("IF({0}>0,{0},0)", SUM),
+        "max({0}, 0)",
+        "Negative numbers become 0.",
+    ),
+    "relu2": Op(
+        lambda x: np.maximum(x, 0.0) ** 2,
+        _each("IF({0}>0,{0},0)^2", SUM),
+        "max({0}, 0)²",
+        "Negative numbers become 0, the others their square.",
+        POWER,
+    ),
+    "gelu": Op(
+        lambda x: x * _normal_cdf(x),
+        _each("{0}*NORMSDIST({0})", PRODUCT),
+        "{0}·Φ({0})",
+        "GELU, exact: x times the normal distribution's Φ(x).",
+        PRODUCT,
+    ),
+    "gelu_tanh": Op(
+        lambda x: 0.5 * x * (1 + np.tanh(GELU_TANH * (x + 0.044715 * x**3))),
+        _each(f"0.5*{{0}}*(1+TANH({GELU_TANH!r}*({{0}}+0.044715*{{0}}^3)))", ATOM),
+        "½·{0}·(1 + tanh(√(2/π)·({0} + 0.044715·{0}³)))",
+        "GELU by its usual approximation with tanh.",
+        PRODUCT,
+    ),
     "less_equal": Op(
         lambda a, b: (a <= b).astype(float),
         _each("1*({0}<={1})", SUM, SUM),
@@ -201,6 +238,12 @@ OPS: dict[str, Op] = {
         _each("IF({0}=1,{1},-1E+9)", SUM),
         "{1} where {0} = 1, else −∞",
         "Where the mask is 0 the score becomes minus infinity (here −10⁹), so that its weight is exactly 0.",
+    ),
+    "choose": Op(
+        _choose_numpy,
+        _each("IF({0}=1,{1},{2})", SUM),
+        "{1} where {0} = 1, else {2}",
+        "One or the other, element by element.",
     ),
     "link": Op(lambda x: x.copy(), _each("{0}"), "{0}", "The same numbers, shown where they are used."),
     "matmul": Op(
@@ -244,6 +287,16 @@ OPS: dict[str, Op] = {
         axes="columns",
         reduces=True,
     ),
+    "mean": Op(
+        lambda x: x.sum(axis=0, keepdims=True) / len(x),
+        _column("SUM({0})/ROWS({0})"),
+        "mean({0})",
+        "The mean of each column.",
+        PRODUCT,
+        spread="cell",
+        axes="columns",
+        reduces=True,
+    ),
     "mean_square": Op(
         lambda x: (x * x).sum(axis=0, keepdims=True) / len(x),
         _column("SUMSQ({0})/ROWS({0})"),
@@ -264,8 +317,8 @@ OPS: dict[str, Op] = {
     ),
     "stack": Op(
         lambda *parts: np.concatenate(parts, axis=0),
-        lambda *_: "",  # never asked: the parts are written one below the other, each by its own link
-        "[{0}; …]",
+        lambda *_: "",  # never asked: a block is written part by part, an unnamed stack is one range (see `formula`)
+        "",  # spelled by `words`
         "The parts, one below the other.",
         axes="columns",
     ),

@@ -45,8 +45,7 @@ class Request:
 
     preset: Preset
     config: Config
-    words: list[str]
-    vocabulary: list[str]
+    texts: Mapping[str, list[str]]  # the words of each text block
 
 
 @cache
@@ -87,14 +86,7 @@ def request(
         if name not in fields or name == "n_tokens":
             raise InputError(f"{preset.name} has no setting {name!r}{_hint(name, fields)}")
     values = {name: f.default for name, f in fields.items()} | dict(preset.sizes) | dict(sizes)
-    if "n_kv_heads" not in sizes and isinstance(values["n_heads"], int) and values["n_heads"] > 0:
-        wanted = values["n_kv_heads"]
-        if values["n_kv_heads"] == preset.sizes.get("n_heads", fields["n_heads"].default):
-            wanted = values["n_heads"]  # a preset in which every head has its own keys and values keeps that
-        values["n_kv_heads"] = max(k for k in divisors(values["n_heads"]) if k <= wanted)
-    if "top_k" in values and "top_k" not in sizes and isinstance(values["n_experts"], int):
-        values["top_k"] = max(1, min(values["top_k"], values["n_experts"]))
-
+    _follow(values, preset, sizes)
     words = split_words(DEFAULT_TEXT if text is None else text)
     distinct = list({word.lower(): word for word in reversed(words)}.values())[::-1]
     if "vocab_size" not in sizes:
@@ -105,11 +97,13 @@ def request(
             f"choose --vocab {len(distinct)} or more"
         )
     values["n_tokens"] = len(words) if tokens is None else len(tokens)
+    if "n_positions" in values and "n_positions" not in sizes:
+        values["n_positions"] = max(values["n_positions"], values["n_tokens"])
     for name, f in fields.items():
         if str(f.type) == "float" and type(values[name]) is int:
             values[name] = float(values[name])
     config = preset.family(**values)
-    vocabulary = fill_vocabulary(distinct, config.vocab_size)
+    vocabulary = fill_vocabulary(distinct, values["vocab_size"])
     if tokens is not None:
         if not tokens:
             raise InputError("--tokens is empty: give at least one id, such as --tokens 3,1,4")
@@ -120,7 +114,17 @@ def request(
                     f"choose 0 to {len(vocabulary) - 1}, or a larger --vocab"
                 )
         words = [vocabulary[token] for token in tokens]
-    return Request(preset, config, words, vocabulary)
+    return Request(preset, config, {"words": words, "vocabulary": vocabulary})
+
+
+def _follow(values: dict[str, Any], preset: Preset, sizes: Mapping[str, Any]) -> None:
+    """Sizes that nobody gave follow those they depend on: n_kv_heads the heads, top_k the experts."""
+    heads, experts = values.get("n_heads"), values.get("n_experts")
+    if "n_kv_heads" in values and "n_kv_heads" not in sizes and isinstance(heads, int) and heads > 0:
+        own = values["n_kv_heads"] == preset.sizes["n_heads"]  # every head has its own keys and values: so it stays
+        values["n_kv_heads"] = max(k for k in divisors(heads) if k <= (heads if own else values["n_kv_heads"]))
+    if "top_k" in values and "top_k" not in sizes and isinstance(experts, int) and experts > 0:
+        values["top_k"] = min(values["top_k"], experts)
 
 
 def split_words(text: str) -> list[str]:

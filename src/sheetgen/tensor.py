@@ -17,20 +17,21 @@ import numpy as np
 from sheetgen.ops import OPS, Array
 
 Kind = Literal["computed", "weight", "constant", "control", "text"]
-Where = Literal["below", "beside", "left"]  # of the blocks it is made from: under, right of, or left of its user
+# Of the blocks it is made from: under them, right of them; left of its user; or the row right under the latest block.
+Where = Literal["below", "beside", "left", "foot"]
 
 
 class Source(Protocol):
     """Where the numbers that nobody computes come from: drawn, a checkpoint, or a workbook."""
 
-    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
-        """Trainable numbers; `around` is what they vary about (1 for the gain of a norm)."""
+    def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
+        """Trainable numbers; `around` is what the gain of a norm varies about, None for a matrix."""
 
     def control(self, path: str, default: float) -> float:
         """One live number."""
 
-    def text(self, path: str, default: list[str]) -> list[str]:
-        """Words."""
+    def text(self, path: str, count: int) -> list[str]:
+        """So many words."""
 
 
 @dataclass(eq=False)
@@ -83,12 +84,22 @@ class Trace:
         finally:
             self._frames.pop()
 
+    @property
+    def open_frame(self) -> Frame:
+        """The innermost frame that is open."""
+        return self._frames[-1]
+
     def parameters(self) -> int:
         """How many trainable numbers the model has."""
         return sum(t.value.size for t in self.blocks.values() if t.kind == "weight")
 
 
 _TRACE: ContextVar[Trace] = ContextVar("trace")
+
+
+def stands_here(tensor: Tensor) -> bool:
+    """Whether the block stands in the frame that is open."""
+    return tensor.frame is _TRACE.get().open_frame
 
 
 def scope(name: str, title: str = "") -> Any:
@@ -199,9 +210,13 @@ class Tensor:
 
     def __getitem__(self, row: int) -> Tensor:
         """Row `row` as a 1×T tensor; not a block of its own."""
-        if not 0 <= row < self.rows:
-            raise IndexError(f"{self} has no row {row}")
-        return apply("rows", self, start=row, stop=row + 1)
+        return self.slice(row, row + 1)
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        """Some rows, `stop` not included; no block of their own until they are named."""
+        if not 0 <= start < stop <= self.rows:
+            raise IndexError(f"{self} has no rows {start} to {stop - 1}")
+        return apply("rows", self, start=start, stop=stop)
 
     def __str__(self) -> str:
         return f"{self.path or self.op} ({self.rows}×{self.columns})"
@@ -236,15 +251,22 @@ def number(value: float) -> Tensor:
     return Tensor(np.array([[float(value)]]), "number")
 
 
-def weight(name: str, rows: int, columns: int, axes: tuple[str, str] = ("", ""), around: float = 0.0) -> Tensor:
+def weight(
+    name: str,
+    rows: int,
+    columns: int,
+    axes: tuple[str, str] = ("", ""),
+    around: float | None = None,
+    where: Where = "left",
+) -> Tensor:
     """Trainable numbers [rows, columns] of this scope: a red block."""
     trace = _TRACE.get()
-    tensor = Tensor(np.empty((rows, columns)), kind="weight", axes=axes).named(name, "left")
+    tensor = Tensor(np.empty((rows, columns)), kind="weight", axes=axes).named(name, where)
     tensor.value = trace.source.weight(str(tensor.path), (rows, columns), around)
     return tensor
 
 
-Weight = Callable[..., Tensor]  # (name, rows, columns, axes=, around=) → Tensor, as `weight`
+Weight = Callable[..., Tensor]  # (name, rows, columns, axes=, around=, where=) → Tensor, as `weight`
 
 
 def constant(name: str, value: Array, axes: tuple[str, str] = ("", ""), where: Where = "left") -> Tensor:
@@ -261,13 +283,12 @@ def control(name: str, default: float, low: float, high: float = 1e15, whole: bo
     return tensor
 
 
-def text(name: str, words: list[str], axis: Literal["token", "word"], where: Where = "below") -> Tensor:
+def text(name: str, count: int, axis: Literal["token", "word"], where: Where = "below") -> Tensor:
     """Words that may be edited: one per token column (axis "token"), or one per row of the vocabulary ("word")."""
     trace = _TRACE.get()
-    shape, axes = ((1, -1), ("", "token")) if axis == "token" else ((-1, 1), ("word", ""))
-    tensor = Tensor(np.array([["?"]], dtype=object), kind="text", axes=axes).named(name, where)
-    found = trace.source.text(str(tensor.path), words)
-    tensor.value = np.array(found, dtype=object).reshape(shape)
+    shape, axes = ((1, count), ("", "token")) if axis == "token" else ((count, 1), ("word", ""))
+    tensor = Tensor(np.full(shape, "", dtype=object), kind="text", axes=axes).named(name, where)
+    tensor.value = np.array(trace.source.text(str(tensor.path), count), dtype=object).reshape(shape)
     return tensor
 
 
@@ -295,7 +316,9 @@ def _function(op: str) -> Callable[..., Tensor]:
 
 
 sqrt, exp, log, cos, sin, floor = (_function(op) for op in ("sqrt", "exp", "log", "cos", "sin", "floor"))
-sigmoid, silu = _function("sigmoid"), _function("silu")
+sigmoid, silu, relu, relu2 = (_function(op) for op in ("sigmoid", "silu", "relu", "relu2"))
+gelu, gelu_tanh = _function("gelu"), _function("gelu_tanh")
 less_equal, equal, less = _function("less_equal"), _function("equal"), _function("less")
-sum_rows, max_rows, mean_square, rank = (_function(op) for op in ("sum", "max", "mean_square", "rank"))
-lookup, known, likeliest = _function("lookup"), _function("known"), _function("likeliest")
+sum_rows, max_rows, mean_rows = _function("sum"), _function("max"), _function("mean")
+mean_square, rank = _function("mean_square"), _function("rank")
+lookup, known, likeliest, choose = (_function(op) for op in ("lookup", "known", "likeliest", "choose"))

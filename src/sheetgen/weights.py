@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,32 +18,33 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Drawn:
-    """Weights as a function of (seed, path, row, column) alone.
+    """Weights as a function of (seed, path, row, column) alone (a `tensor.Source`).
 
     So growing a size, adding a head, a layer or an expert leaves every number that both models have unchanged.
-    byhand: one decimal, −0.9 … 0.9 (gains 0.8 … 1.2). normal: mean 0, deviation 0.02, as before training (gains 1).
-    zeros: 0 (gains 1).
+    byhand: one decimal, −0.9 … 0.9 (gains ±0.2 about theirs). normal: mean 0, deviation 0.02, as before training.
+    zeros: 0. Gains are what they vary about in the last two. `texts`: the words of each text block by its path.
     """
 
     seed: int
-    style: Style = "byhand"
+    style: Style
+    texts: Mapping[str, list[str]]
 
-    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
+    def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         if self.style == "byhand":
-            reach = 2 if around else 9
+            reach = 9 if around is None else 2
             steps = np.floor(uniform(self.seed, path, shape) * (2 * reach + 1)) - reach
-            return np.asarray(np.round(around + steps / 10, 1)) + 0.0
-        if self.style == "normal" and not around:
+            return np.asarray(np.round((around or 0) + steps / 10, 1)) + 0.0
+        if self.style == "normal" and around is None:
             radius = np.sqrt(-2 * np.log(1 - uniform(self.seed, path, shape)))
             angle = 2 * np.pi * uniform(self.seed, path + "/angle", shape)
             return np.asarray(np.round(0.02 * radius * np.cos(angle), 4)) + 0.0  # no minus zero
-        return np.full(shape, around)
+        return np.full(shape, around or 0.0)
 
     def control(self, path: str, default: float) -> float:
         return default
 
-    def text(self, path: str, default: list[str]) -> list[str]:
-        return default
+    def text(self, path: str, count: int) -> list[str]:
+        return self.texts[path]
 
 
 def uniform(seed: int, path: str, shape: tuple[int, int]) -> Array:

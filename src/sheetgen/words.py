@@ -127,7 +127,7 @@ SENTENCES = {
 
 def title(tensor: Tensor) -> str:
     """Short name of a block."""
-    return TITLES.get(tensor.name, tensor.name)
+    return "1" if tensor.name.endswith("_ones") else TITLES.get(tensor.name, tensor.name)
 
 
 def shape(tensor: Tensor) -> str:
@@ -152,6 +152,8 @@ def equation(tensor: Tensor, frame: Frame | None = None) -> str:
         else:
             inner = equation(operand, frame)
             names.append(f"({inner})" if OPS[operand.op].binding < OPS[tensor.op].binding != ATOM else inner)
+    if tensor.op == "stack":
+        return f"[{'; '.join(names if len(names) < 4 else [names[0], '…', names[-1]])}]"
     return OPS[tensor.op].math.format(*names, **tensor.settings)
 
 

@@ -1,0 +1,55 @@
+"""What every family has: checked settings and a forward pass."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, get_args, get_type_hints
+
+from sheetgen.errors import InputError
+from sheetgen.tensor import Source, Trace
+
+
+def setting(default: Any, doc: str, low: float = 1) -> Any:
+    """A field of a family: its default, its sentence for the Config sheet, its smallest value."""
+    return field(default=default, metadata={"doc": doc, "low": low})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A family: its fields are the rows of the Config sheet, `forward` is the model."""
+
+    family: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            _check_type(f, get_type_hints(type(self))[f.name], getattr(self, f.name))
+
+    def forward(self) -> None:
+        """Compute the model once; each named tensor enters the open trace."""
+        raise NotImplementedError
+
+
+def run(config: Config, source: Source) -> Trace:
+    """The model of `config` with the numbers and words of `source`."""
+    with Trace(source) as trace:
+        config.forward()
+    return trace
+
+
+def divisors(n: int) -> list[int]:
+    """All whole numbers that divide n, ascending."""
+    return [k for k in range(1, n + 1) if n % k == 0]
+
+
+def _check_type(f: dataclasses.Field[Any], kind: Any, value: Any) -> None:
+    """A field must have the type it is declared with, and be no smaller than allowed."""
+    choices = get_args(kind)
+    if choices:
+        if value not in choices:
+            raise InputError(f"{f.name} {value!r} is not known: choose {' or '.join(choices)}")
+    elif type(value) is not kind:
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise InputError(f"{f.name} {value!r} is not {wanted}")
+    elif kind is not bool and not f.metadata["low"] <= value < float("inf"):
+        raise InputError(f"{f.name} {value} is too small: it must be at least {f.metadata['low']}")

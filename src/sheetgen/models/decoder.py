@@ -1,0 +1,363 @@
+"""Decoder-only language models: one definition for GPT-2, every Llama, Mistral, Gemma, Phi, Qwen, OLMo and Nemotron.
+
+What distinguishes them are settings; what needs another equation is a method that a subclass replaces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from sheetgen import nn
+from sheetgen.errors import InputError
+from sheetgen.models.base import Config, divisors, setting
+from sheetgen.tensor import Tensor, constant, control, scope, section, sqrt, text, weight
+
+NormPlace = Literal["before", "after"]
+QkNorm = Literal["none", "head", "all", "unit"]
+Bias = Literal["none", "qkv", "all"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all layers share: live numbers, rows of positions, masks and rotation tables."""
+
+    controls: dict[str, Tensor]
+    position: Tensor
+    masks: dict[str, Tensor]
+    rope: nn.Rope | None
+    temperature: Tensor | None = None
+
+    @property
+    def eps(self) -> Tensor:
+        return self.controls["norm_eps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder(Config):
+    """A decoder: x + Attention(norm(x)), then + FeedForward(norm(x)), layer by layer; last norm, head, softmax.
+
+    Equations as Hugging Face transformers computes them (models/{gpt2,llama,mistral,gemma,phi3,nemotron,qwen2,
+    qwen3,olmo2}/modeling_*.py).
+    """
+
+    family: ClassVar[str] = "decoder"
+
+    d_model: int = setting(8, "Width of the residual stream: numbers per token.")
+    n_layers: int = setting(2, "Number of layers, one below the other.")
+    n_heads: int = setting(2, "Attention heads per layer, each with its own queries.")
+    n_kv_heads: int = setting(2, "Key/value heads per layer; fewer than n_heads means grouped-query attention.")
+    head_dim: int = setting(4, "Length of one query, key or value; even, since RoPE turns pairs.")
+    d_ff: int = setting(8, "Hidden width of the feed-forward block.")
+    vocab_size: int = setting(12, "Words in the vocabulary.")
+    n_tokens: int = setting(6, "Words in the sentence: token columns.")
+    norm: nn.NormKind = setting("rms", "rms: RMSNorm; layer: LayerNorm, which also takes off the mean and adds a bias.")
+    norm_eps: float = setting(1e-5, "Added under the root of each norm; a control, live in the sheet.", low=0)
+    unit_offset: bool = setting(False, "Norms multiply by 1 + w instead of w.")
+    norm_place: NormPlace = setting("before", "Norms stand before attention and feed-forward, or after them.")
+    qk_norm: QkNorm = setting(
+        "none", "RMSNorm of queries and keys: per head with a gain, over all heads at once, or unit: without a gain."
+    )
+    attention_bias: Bias = setting("none", "Which projections of attention add a bias: none, qkv, or all.")
+    mlp_bias: bool = setting(False, "Whether the matrices of the feed-forward block add a bias.")
+    activation: nn.Activation = setting("silu", "Curve of the feed-forward block.")
+    gated: bool = setting(True, "W_down·(curve(W_gate·x) ⊙ W_up·x); otherwise W_down·curve(W_up·x).")
+    positions: Literal["rope", "learned"] = setting("rope", "Positions turn queries and keys, or are added once.")
+    n_positions: int = setting(16, "Rows of the table of learned positions.")
+    rope_theta: float = setting(10000.0, "Base of RoPE's angles; a control, live in the sheet.")
+    rope_pairing: nn.Pairing = setting(
+        "half", "Which features RoPE turns together: (i, i+h/2) as Hugging Face, or (2i, 2i+1) as the original Llama."
+    )
+    rotary_fraction: float = setting(1.0, "Share of the features of a head that RoPE turns; the others stay.", low=0)
+    rope_scaling: Literal["none", "llama3"] = setting("none", "Slow pairs turn even slower, for long contexts.")
+    rope_factor: float = setting(8.0, "llama3 scaling: how much slower.")
+    rope_low_freq: float = setting(1.0, "llama3 scaling: wavelengths above rope_original / this are slowed fully.")
+    rope_high_freq: float = setting(4.0, "llama3 scaling: wavelengths below rope_original / this stay.")
+    rope_original: int = setting(8192, "llama3 scaling: the context the model was first trained on.")
+    window: int = setting(0, "Sliding window: a query sees so many keys, its own included; 0: all.", low=0)
+    window_from: int = setting(0, "First layer with the sliding window, counted from 0.", low=0)
+    tied: bool = setting(False, "The head uses the embedding table.")
+    embed_scale: bool = setting(False, "Embeddings are multiplied by √d_model.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_heads % self.n_kv_heads:
+            raise InputError(
+                f"n_heads {self.n_heads} cannot be shared among n_kv_heads {self.n_kv_heads}: "
+                f"choose a divisor ({', '.join(map(str, divisors(self.n_heads)))})"
+            )
+        if self.positions == "rope" and self.head_dim % 2:
+            raise InputError(f"head_dim {self.head_dim} is odd, but RoPE turns pairs: choose {self.head_dim + 1}")
+        if self.rotary_fraction > 1 or self.rotary % 2 or self.rotary == 0:
+            raise InputError(
+                f"rotary_fraction {self.rotary_fraction} of head_dim {self.head_dim} is no even number of features: "
+                f"choose one of {', '.join(f'{r / self.head_dim:g}' for r in range(2, self.head_dim + 1, 2))}"
+            )
+        if self.positions == "learned" and self.n_positions < self.n_tokens:
+            raise InputError(f"n_positions {self.n_positions} is less than the {self.n_tokens} words: choose more")
+
+    @property
+    def rotary(self) -> int:
+        """How many features of a head RoPE turns."""
+        return int(self.head_dim * self.rotary_fraction) if self.positions == "rope" else self.head_dim
+
+    # --- forward pass, in reading order --------------------------------------------------------------------------
+
+    def forward(self) -> None:
+        """Words → next-word probabilities."""
+        with scope("control", "Controls: change a number, the model follows"):
+            controls = self.controls()
+        with section("Input: words, ids, embedding"):
+            sentence = text("words", self.n_tokens, "token")
+            table = text("vocabulary", self.vocab_size, "word", "left")
+            one_hot, embedding = nn.look_up(sentence, table, weight, self.d_model)
+            x = self.embed(one_hot, embedding)
+        with section("Positions: masks and rotation tables"):
+            position = constant("position", np.arange(x.columns)[None], ("", "token"), "below")
+            key = constant("key_position", np.arange(x.columns)[:, None], ("token", ""))
+            context = Context(controls, position, self.masks(key, position, controls), self.rope(position, controls))
+            context = self.more(context)
+        for i in range(self.n_layers):
+            with scope(f"layer_{i}"):
+                x = self.layer(i, x, context)
+        with section("Output: next-word probabilities"):
+            x = self.normalise(x, "final_norm", context)
+            head = embedding.named("W_U", "left") if self.tied else None
+            nn.predict(x, weight, table, head)
+
+    def controls(self) -> dict[str, Tensor]:
+        """Live numbers, by name."""
+        found = {"norm_eps": control("norm_eps", self.norm_eps, low=0)}
+        if self.positions == "rope":
+            found["rope_theta"] = control("rope_theta", self.rope_theta, low=1)
+        if self.window:
+            found["window"] = control("window", self.window, low=1, whole=True)
+        return found
+
+    def embed(self, one_hot: Tensor, table: Tensor) -> Tensor:
+        """The input of layer 0. [V, T] → [d, T]."""
+        if self.positions == "learned":
+            words = (table.T @ one_hot).named("word_embed")
+            place = constant("place", np.arange(self.n_positions)[:, None], ("place", ""))
+            where = weight("W_P", self.n_positions, self.d_model, axes=("place", "d_model"))
+            position = constant("place_of_token", np.arange(words.columns)[None], ("", "token"), "below")
+            places = nn.equal(place, position).named("one_hot_place")
+            return (words + (where.T @ places).named("place_embed")).named("embed")
+        if self.embed_scale:
+            words = (table.T @ one_hot).named("word_embed")
+            return (words * sqrt(nn.rows_of(words))).named("embed")
+        return (table.T @ one_hot).named("embed")
+
+    def masks(self, key: Tensor, query: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The masks that the layers choose from."""
+        found = {}
+        if not self.window or self.window_from > 0:
+            found["causal"] = nn.causal_mask(key, query)
+        if self.window:
+            found["window"] = nn.window_mask(key, query, controls["window"])
+        return found
+
+    def rope(self, position: Tensor, controls: dict[str, Tensor]) -> nn.Rope | None:
+        """Tables of the rotation; None for learned positions."""
+        if self.positions != "rope":
+            return None
+        scaling = None
+        if self.rope_scaling == "llama3":
+            scaling = nn.Slower(self.rope_factor, self.rope_low_freq, self.rope_high_freq, self.rope_original)
+        with scope("rope", "RoPE tables"):
+            return nn.rope_tables(
+                position, controls["rope_theta"], self.head_dim, self.rotary, self.rope_pairing, scaling
+            )
+
+    def more(self, context: Context) -> Context:
+        """Rows of positions that only some models have."""
+        return context
+
+    def layer(self, i: int, x: Tensor, context: Context) -> Tensor:
+        """One layer. [d, T] → [d, T]."""
+        before = self.norm_place == "before"
+        with section("Attention"):
+            h = self.normalise(x, "norm_1", context) if before else x
+            y = self.attention(i, h, context)
+            x = (x + (y if before else self.normalise(y, "norm_1", context))).named("mid")
+        with section("Feed-forward"):
+            h = self.normalise(x, "norm_2", context) if before else x
+            y = self.feed_forward(i, h, context)
+            return (x + (y if before else self.normalise(y, "norm_2", context))).named("out")
+
+    def normalise(self, x: Tensor, name: str, context: Context) -> Tensor:
+        """The norm of this model. [d, T] → [d, T]."""
+        norm = nn.rms_norm if self.norm == "rms" else nn.layer_norm
+        return norm(x, weight, context.eps, name, self.unit_offset)
+
+    def attention(self, i: int, x: Tensor, context: Context) -> Tensor:
+        """All heads of a layer and their projection back. K and V belong to the head, or to a group of heads."""
+        grouped = self.n_kv_heads < self.n_heads
+        x = nn.with_ones(x) if self.attention_bias != "none" else x
+        queries, keys = self.shared_norms(x, context)
+        made: list[tuple[Tensor, Tensor]] = []
+        if grouped:
+            for g in range(self.n_kv_heads):
+                with scope(f"kv_{g}", f"Keys and values {g}, shared by heads {self.shared_by(g)}"):
+                    k = self.prepare(i, self.project("K", g, x, keys, context), "K", context)
+                    made.append((k, self.value(x)))
+        heads = []
+        for j in range(self.n_heads):
+            with scope(f"head_{j}"):
+                if grouped:
+                    k, shared_v = made[j * self.n_kv_heads // self.n_heads]
+                else:
+                    k = self.prepare(i, self.project("K", j, x, keys, context), "K", context)
+                q = self.prepare(i, self.project("Q", j, x, queries, context), "Q", context)
+                pattern = nn.attend(q, k, self.mask_of(i, context))
+                v = shared_v.named("V") if grouped else self.value(x)
+                heads.append((v @ pattern).named("z"))
+        return nn.project_out(heads, weight, self.d_model, self.attention_bias == "all")
+
+    def shared_norms(self, x: Tensor, context: Context) -> tuple[Tensor | None, Tensor | None]:
+        """What the heads share for their QK norm: all queries and keys at once ("all"), or the gain ("head")."""
+        if self.qk_norm == "all":
+            return tuple(
+                nn.projected_norm(name, n * self.head_dim, x, weight, context.eps)
+                for name, n in (("Q", self.n_heads), ("K", self.n_kv_heads))
+            )  # type: ignore[return-value]
+        if self.qk_norm == "head":
+            return tuple(
+                weight(f"w_{name}_norm", self.head_dim, 1, axes=("head_dim", ""), around=1.0, where="below")
+                for name in "QK"
+            )  # type: ignore[return-value]
+        return None, None
+
+    def project(self, name: str, j: int, x: Tensor, shared: Tensor | None, context: Context) -> Tensor:
+        """Query or key of head j: W·x, and its norm. [d, T] → [h, T]."""
+        if self.qk_norm == "all" and shared is not None:
+            return shared.slice(j * self.head_dim, (j + 1) * self.head_dim).named(name)
+        made = weight(f"W_{name}", self.head_dim, x.rows, axes=("head_dim", x.axes[0])) @ x
+        if self.qk_norm == "head" and shared is not None:
+            return nn.head_norm(made.named(f"{name}_raw"), shared, context.eps, name)
+        return made.named(name)
+
+    def value(self, x: Tensor) -> Tensor:
+        """Values of one head: W·x. [d, T] → [h, T]."""
+        return (weight("W_V", self.head_dim, x.rows, axes=("head_dim", x.axes[0])) @ x).named("V")
+
+    def shared_by(self, g: int) -> str:
+        """The heads that use the keys and values g."""
+        size = self.n_heads // self.n_kv_heads
+        return ", ".join(str(j) for j in range(g * size, (g + 1) * size))
+
+    def prepare(self, i: int, x: Tensor, name: str, context: Context) -> Tensor:
+        """What happens to a query or key between its projection and the scores."""
+        return nn.rotate(x, context.rope, name) if context.rope else x
+
+    def mask_of(self, i: int, context: Context) -> Tensor:
+        """The mask of layer i."""
+        return context.masks["window" if self.window and i >= self.window_from else "causal"]
+
+    def feed_forward(self, i: int, x: Tensor, context: Context) -> Tensor:
+        """The feed-forward block of layer i."""
+        with scope("ffn", "Feed-forward network"):
+            return self.network(x, self.d_ff)
+
+    def network(self, x: Tensor, hidden: int) -> Tensor:
+        """One feed-forward network. [d, T] → [d, T]."""
+        made = nn.gated_mlp if self.gated else nn.mlp
+        return made(x, weight, hidden, self.activation, self.mlp_bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Decoder):
+    """A decoder whose feed-forward blocks are mixtures of experts (Mixtral; base of Llama 4).
+
+    Source: Jiang et al. 2024, arXiv:2401.04088; transformers/models/mixtral/modeling_mixtral.py.
+    """
+
+    family: ClassVar[str] = "mixture"
+
+    n_experts: int = setting(4, "Routed experts per mixture layer.")
+    top_k: int = setting(2, "Experts that each token is sent to; a control, live in the sheet.")
+    gate: Literal["softmax", "sigmoid"] = setting("softmax", "How the router's logits become weights of the experts.")
+    renormalise: bool = setting(True, "The weights of the chosen experts are divided by their sum.")
+    gate_on: Literal["output", "input"] = setting("output", "The weight multiplies the expert's output, or its input.")
+    shared_expert: bool = setting(False, "One more expert that sees every token.")
+    moe_every: int = setting(1, "Every n-th layer is a mixture of experts (1: all); the others are dense.")
+    d_ff_dense: int = setting(16, "Hidden width of the layers without experts.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.top_k > self.n_experts:
+            raise InputError(
+                f"top_k {self.top_k} is more than n_experts {self.n_experts}: choose at most {self.n_experts}"
+            )
+
+    def controls(self) -> dict[str, Tensor]:
+        return super().controls() | {
+            "top_k": control("top_k", self.top_k, low=1, high=self.n_experts, whole=True)
+        }
+
+    def feed_forward(self, i: int, x: Tensor, context: Context) -> Tensor:
+        if (i + 1) % self.moe_every:
+            with scope("ffn", "Feed-forward network"):
+                return self.network(x, self.d_ff_dense)
+        with scope("router", "Router: which expert sees which token"):
+            g = nn.route(x, weight, self.n_experts, context.controls["top_k"], self.gate, self.renormalise)
+        parts = []
+        if self.shared_expert:
+            with scope("shared", "Shared expert"):
+                parts.append(self.network(x, self.d_ff))
+        for e in range(self.n_experts):
+            with scope(f"expert_{e}"):
+                if self.gate_on == "input":
+                    parts.append(self.network((g[e] * x).named("x"), self.d_ff))
+                else:
+                    parts.append((g[e] * self.network(x, self.d_ff)).named("weighted", "beside"))
+        return nn.total(parts).named("moe")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Llama4(Mixture):
+    """Llama 4 (Scout, Maverick): a sigmoid gate on the expert's input, chunked attention, layers without RoPE.
+
+    Source: transformers/models/llama4/modeling_llama4.py; meta-llama/llama-models models/llama4.
+    """
+
+    family: ClassVar[str] = "llama4"
+
+    nope_every: int = setting(2, "Every n-th layer has no RoPE and sees all earlier tokens.")
+    attention_chunk_size: int = setting(4, "Layers with RoPE see only their own chunk of tokens; a control.")
+    temperature: bool = setting(True, "On layers without RoPE the queries of late tokens are sharpened.")
+    attn_scale: float = setting(0.1, "Strength of that temperature.", low=0)
+    floor_scale: int = setting(4, "Tokens after which that temperature rises by a step.")
+
+    def controls(self) -> dict[str, Tensor]:
+        chunk = control("attention_chunk_size", self.attention_chunk_size, low=1, whole=True)
+        return super().controls() | {"attention_chunk_size": chunk}
+
+    def masks(self, key: Tensor, query: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            "causal": nn.causal_mask(key, query),
+            "chunked": nn.chunked_mask(key, query, controls["attention_chunk_size"]),
+        }
+
+    def more(self, context: Context) -> Context:
+        if not self.temperature:
+            return context
+        row = nn.llama4_temperature(context.position, self.attn_scale, self.floor_scale)
+        return replace(context, temperature=row)
+
+    def has_rope(self, i: int) -> bool:
+        """Whether layer i turns its queries and keys."""
+        return (i + 1) % self.nope_every != 0
+
+    def mask_of(self, i: int, context: Context) -> Tensor:
+        return context.masks["chunked" if self.has_rope(i) else "causal"]
+
+    def prepare(self, i: int, x: Tensor, name: str, context: Context) -> Tensor:
+        if self.has_rope(i):
+            x = super().prepare(i, x, name, context)
+            return nn.unit_rms(x, context.eps, name) if self.qk_norm == "unit" else x
+        if context.temperature is not None and name == "Q":
+            return (x * context.temperature).named("Q_temp", "beside")
+        return x
