@@ -83,8 +83,7 @@ def check_book(book: Book, engine: str = "formulas") -> Report:
     style: Style = "cells" if settings.get("formulas") == "cells" else "blocks"
     comparison = _Comparison(book, values, places, style, report)
     comparison.run(trace, lay_out(trace))
-    words = trace["words"].value[0]
-    report.prediction = f"{' '.join(words)} → {trace['next_word'].value[0, -1]} ({trace['next_prob'].value[0, -1]:.2f})"
+    report.prediction = config.prediction(trace)
     return report
 
 
@@ -126,8 +125,12 @@ class _Workbook:
 
     book: Book
     values: Values
+    sentences: list[str] = field(default_factory=list)  # text blocks that hold words of the vocabulary
 
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
+        return self.numbers(path, shape)
+
+    def numbers(self, path: str, shape: tuple[int, int]) -> Array:
         place = self._place(path)
         if place.shape != shape:
             raise InputError(
@@ -153,20 +156,22 @@ class _Workbook:
             if not isinstance(word, str):
                 cell = place.part(*divmod(i, place.columns))
                 raise InputError(f"{self.book.path}: {cell} holds {word!r}, which is no word: format it as text")
-        if path == "vocabulary":
-            self._all_known(found)
+        if place.rows == 1:
+            self.sentences.append(path)
+        elif path.rpartition(".")[2] == "vocabulary":
+            self._all_known(place, found)
         return found
 
-    def _all_known(self, vocabulary: list[str]) -> None:
-        known = {word.lower() for word in vocabulary}
-        place = self._place("words")
-        for column, word in enumerate(self._now(place)[0]):
-            if str(word).lower() not in known:
-                cell = place.part(0, column)
-                raise InputError(
-                    f"{self.book.path}: the word {word!r} at {cell} is not in the vocabulary "
-                    f"({self._place('vocabulary')}): choose one from its list"
-                )
+    def _all_known(self, vocabulary: Range, words: list[str]) -> None:
+        known = {word.lower() for word in words}
+        for path in self.sentences:
+            place = self._place(path)
+            for column, word in enumerate(self._now(place)[0]):
+                if str(word).lower() not in known:
+                    raise InputError(
+                        f"{self.book.path}: the word {word!r} at {place.part(0, column)} is not in the vocabulary "
+                        f"({vocabulary}): choose one from its list"
+                    )
 
     def _place(self, path: str) -> Range:
         place = self.book.names.get(defined_name(path))

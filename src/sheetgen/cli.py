@@ -84,12 +84,8 @@ def build(
 
     found = presets.find(preset)
     wanted = {name: value for name, value in sizes.items() if value is not None}
-    request = presets.request(
-        found,
-        wanted | dict(map(presets.parse_setting, settings)),
-        text,
-        _ids(tokens) if tokens is not None else None,
-    )
+    given = presets.Given(text, None if tokens is None else _ids(tokens))
+    request = presets.request(found, wanted | dict(map(presets.parse_setting, settings)), given)
     target = output or Path("generated") / f"{preset}.xlsx"
     _may_write(target, force, seal.untouched)
     trace = run(request.config, Drawn(seed, weights, request.texts))  # type: ignore[arg-type]

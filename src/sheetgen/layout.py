@@ -309,8 +309,7 @@ class _Placer:
 
     def _names(self, axis: str, vertical: bool) -> Tensor | None:
         """The words along an axis, as the sheet has them at that moment."""
-        if axis not in ("token", "word"):
+        block = self.trace.blocks.get(axis)
+        if block is None or block.kind != "text":
             return None
-        block = self.trace["words" if axis == "token" else "vocabulary"]
-        stands = axis == "word"
-        return apply("link", block) if stands == vertical else apply("transpose", block)
+        return apply("link", block) if (block.columns == 1) == vertical else apply("transpose", block)

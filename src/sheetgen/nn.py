@@ -297,15 +297,15 @@ def look_up(words: Tensor, vocabulary: Tensor, w: Weight, d_model: int) -> tuple
     """One-hot columns of the words' ids [V, T], and the embedding table W_E [V, d_model] whose rows they pick."""
     ids = lookup(words, vocabulary).named("tokens")
     known(ids).named("in_vocabulary")
-    index = constant("id", np.arange(vocabulary.rows)[:, None], ("word", ""))
-    table = w("W_E", vocabulary.rows, d_model, axes=("word", "d_model"))
+    index = constant("id", np.arange(vocabulary.rows)[:, None], ("vocabulary", ""))
+    table = w("W_E", vocabulary.rows, d_model, axes=("vocabulary", "d_model"))
     return equal(index, ids).named("one_hot"), table
 
 
 def predict(x: Tensor, w: Weight, vocabulary: Tensor, table: Tensor | None = None) -> Tensor:
     """Logits W_U·x, their softmax over the vocabulary, and the most probable next word. [d, T] → probs [V, T]."""
     if table is None:
-        table = w("W_U", vocabulary.rows, x.rows, axes=("word", x.axes[0]))
+        table = w("W_U", vocabulary.rows, x.rows, axes=("vocabulary", x.axes[0]))
     logits = (table @ x).named("logits")
     probs = softmax(logits, "probs")
     likeliest(probs, vocabulary).named("next_word")

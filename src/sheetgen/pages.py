@@ -142,17 +142,19 @@ def map_page(request: Request, trace: Trace) -> Page:
         )
         row += 1
     page.mirrors = mirrors(trace)
-    page.row(page.mirrors[0].range.top - 1, "word", "next word", "probability", look="TABLE_HEAD")
+    for mirror in page.mirrors:
+        name = words.title(trace[mirror.owner])
+        page.cells.append(Cell(mirror.range.top - 1, mirror.range.left, name, "TABLE_HEAD"))
     return page
 
 
 def mirrors(trace: Trace) -> list[Mirror]:
     """The live part of the Map: each word, and what the model expects after it."""
     top = 5 + len(list(_frames(trace.root))) + 2
-    tokens = trace["words"].columns
+    live = [trace.blocks[path] for path in ("words", "next_word", "next_prob") if path in trace.blocks]
     return [
-        Mirror(path, Range(MAP, top, column, top + tokens - 1, column), apply("transpose", trace[path]))
-        for column, path in enumerate(("words", "next_word", "next_prob"))
+        Mirror(str(t.path), Range(MAP, top, column, top + t.columns - 1, column), apply("transpose", t))
+        for column, t in enumerate(live)
     ]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -72,49 +72,73 @@ def find(name: str) -> Preset:
     return presets[name]
 
 
-def request(
-    preset: Preset, sizes: Mapping[str, Any], text: str | None = None, tokens: list[int] | None = None
-) -> Request:
-    """The preset with `sizes` (field → value) instead of its own, on the words of `text` or the ids `tokens`.
+@dataclass(frozen=True)
+class Given:
+    """What the user gives the model: a sentence, or ids of the vocabulary."""
+
+    text: str | None = None
+    tokens: list[int] | None = None
+
+
+def request(preset: Preset, sizes: Mapping[str, Any], given: Given = Given()) -> Request:
+    """The preset with `sizes` (field → value) instead of its own, on what is given.
 
     Where only the number of heads or experts is given, what depends on it (n_kv_heads, top_k) follows.
     """
-    if text is not None and tokens is not None:
-        raise InputError("--text and --tokens both give the sentence: choose one")
     fields: dict[str, Any] = {f.name: f for f in dataclasses.fields(preset.family)}
     for name in sizes:
         if name not in fields or name == "n_tokens":
             raise InputError(f"{preset.name} has no setting {name!r}{_hint(name, fields)}")
-    values = {name: f.default for name, f in fields.items()} | dict(preset.sizes) | dict(sizes)
+    values: dict[str, Any] = {name: f.default for name, f in fields.items()}
+    values |= {**preset.sizes, **sizes}
     _follow(values, preset, sizes)
-    words = split_words(DEFAULT_TEXT if text is None else text)
-    distinct = list({word.lower(): word for word in reversed(words)}.values())[::-1]
-    if "vocab_size" not in sizes:
-        values["vocab_size"] = max(values["vocab_size"], len(distinct))
-    elif isinstance(values["vocab_size"], int) and 0 < values["vocab_size"] < len(distinct):
-        raise InputError(
-            f"the sentence has {len(distinct)} different words, but vocab_size is {values['vocab_size']}: "
-            f"choose --vocab {len(distinct)} or more"
-        )
-    values["n_tokens"] = len(words) if tokens is None else len(tokens)
-    if "n_positions" in values and "n_positions" not in sizes:
-        values["n_positions"] = max(values["n_positions"], values["n_tokens"])
+    texts = INPUTS[preset.family.inputs](values, sizes, given)
     for name, f in fields.items():
         if str(f.type) == "float" and type(values[name]) is int:
             values[name] = float(values[name])
-    config = preset.family(**values)
+    return Request(preset, preset.family(**values), texts)
+
+
+def _sentence(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) -> dict[str, list[str]]:
+    """Words and vocabulary of a language model; sets n_tokens, vocab_size and n_positions in `values`."""
+    if given.text is not None and given.tokens is not None:
+        raise InputError("--text and --tokens both give the sentence: choose one")
+    words = split_words(DEFAULT_TEXT if given.text is None else given.text)
+    distinct = list({word.lower(): word for word in reversed(words)}.values())[::-1]
+    size = values["vocab_size"]
+    if not isinstance(size, int) or size < 1:
+        raise InputError(f"vocab_size {size!r} is no number of words: choose {len(distinct)} or more")
+    if "vocab_size" in sizes and size < len(distinct):
+        raise InputError(
+            f"the sentence has {len(distinct)} different words, but vocab_size is {size}: "
+            f"choose --vocab {len(distinct)} or more"
+        )
+    values["vocab_size"] = max(size, len(distinct))
     vocabulary = fill_vocabulary(distinct, values["vocab_size"])
-    if tokens is not None:
-        if not tokens:
-            raise InputError("--tokens is empty: give at least one id, such as --tokens 3,1,4")
-        for token in tokens:
-            if not 0 <= token < len(vocabulary):
-                raise InputError(
-                    f"--tokens: id {token} is not in the vocabulary of {len(vocabulary)} words: "
-                    f"choose 0 to {len(vocabulary) - 1}, or a larger --vocab"
-                )
-        words = [vocabulary[token] for token in tokens]
-    return Request(preset, config, {"words": words, "vocabulary": vocabulary})
+    if given.tokens is not None:
+        words = [vocabulary[token] for token in _known(given.tokens, vocabulary)]
+    values["n_tokens"] = len(words)
+    if "n_positions" in values and "n_positions" not in sizes:
+        values["n_positions"] = max(values["n_positions"], values["n_tokens"])
+    return {"words": words, "vocabulary": vocabulary}
+
+
+def _known(tokens: list[int], vocabulary: list[str]) -> list[int]:
+    if not tokens:
+        raise InputError("--tokens is empty: give at least one id, such as --tokens 3,1,4")
+    for token in tokens:
+        if not 0 <= token < len(vocabulary):
+            raise InputError(
+                f"--tokens: id {token} is not in the vocabulary of {len(vocabulary)} words: "
+                f"choose 0 to {len(vocabulary) - 1}, or a larger --vocab"
+            )
+    return tokens
+
+
+# How a family gets what it is given: (values of its fields, those the user gave, what is given) → texts by path.
+INPUTS: dict[str, Callable[[dict[str, Any], Mapping[str, Any], Given], dict[str, list[str]]]] = {
+    "sentence": _sentence,
+}
 
 
 def _follow(values: dict[str, Any], preset: Preset, sizes: Mapping[str, Any]) -> None:

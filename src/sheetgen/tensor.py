@@ -16,7 +16,7 @@ import numpy as np
 
 from sheetgen.ops import OPS, Array
 
-Kind = Literal["computed", "weight", "constant", "control", "text"]
+Kind = Literal["computed", "weight", "constant", "control", "text", "input"]
 # Of the blocks it is made from: under them, right of them; left of its user; or the row right under the latest block.
 Where = Literal["below", "beside", "left", "foot"]
 
@@ -32,6 +32,9 @@ class Source(Protocol):
 
     def text(self, path: str, count: int) -> list[str]:
         """So many words."""
+
+    def numbers(self, path: str, shape: tuple[int, int]) -> Array:
+        """Numbers the model is given, such as the pixels of an image."""
 
 
 @dataclass(eq=False)
@@ -131,7 +134,7 @@ class Tensor:
         self.operands = operands
         self.settings = settings or {}
         self.kind = kind
-        self.axes = axes  # what the rows and the columns count: "token", "word", or a feature's name
+        self.axes = axes  # what rows and columns count: the path of the text block that names them, or a feature
         self.path: str | None = None
         self.frame: Frame | None = None
         self.where: Where = "below"
@@ -283,12 +286,22 @@ def control(name: str, default: float, low: float, high: float = 1e15, whole: bo
     return tensor
 
 
-def text(name: str, count: int, axis: Literal["token", "word"], where: Where = "below") -> Tensor:
-    """Words that may be edited: one per token column (axis "token"), or one per row of the vocabulary ("word")."""
+def text(name: str, count: int, across: bool, where: Where = "below") -> Tensor:
+    """Words that may be edited, `across` one per column or down one per row; an axis named by its path shows them."""
     trace = _TRACE.get()
-    shape, axes = ((1, count), ("", "token")) if axis == "token" else ((count, 1), ("word", ""))
-    tensor = Tensor(np.full(shape, "", dtype=object), kind="text", axes=axes).named(name, where)
-    tensor.value = np.array(trace.source.text(str(tensor.path), count), dtype=object).reshape(shape)
+    shape = (1, count) if across else (count, 1)
+    tensor = Tensor(np.full(shape, "", dtype=object), kind="text").named(name, where)
+    path = str(tensor.path)
+    tensor.axes = ("", path) if across else (path, "")
+    tensor.value = np.array(trace.source.text(path, count), dtype=object).reshape(shape)
+    return tensor
+
+
+def numbers(name: str, rows: int, columns: int, axes: tuple[str, str] = ("", ""), where: Where = "below") -> Tensor:
+    """Numbers the model is given [rows, columns]; they may be edited."""
+    trace = _TRACE.get()
+    tensor = Tensor(np.empty((rows, columns)), kind="input", axes=axes).named(name, where)
+    tensor.value = trace.source.numbers(str(tensor.path), (rows, columns))
     return tensor
 
 

@@ -55,7 +55,7 @@ OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word",
 
 def role(tensor: Tensor) -> Role:
     """What a block is, as far as its look goes."""
-    if tensor.kind == "text":
+    if tensor.kind == "text" or tensor.kind == "input":
         return "input"
     if tensor.kind != "computed":
         return tensor.kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -22,12 +22,13 @@ class Drawn:
 
     So growing a size, adding a head, a layer or an expert leaves every number that both models have unchanged.
     byhand: one decimal, −0.9 … 0.9 (gains ±0.2 about theirs). normal: mean 0, deviation 0.02, as before training.
-    zeros: 0. Gains are what they vary about in the last two. `texts`: the words of each text block by its path.
+    zeros: 0. Gains are what they vary about in the last two. `texts` and `arrays`: what the model is given, by path.
     """
 
     seed: int
     style: Style
     texts: Mapping[str, list[str]]
+    arrays: Mapping[str, Array] = field(default_factory=dict)
 
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         if self.style == "byhand":
@@ -45,6 +46,9 @@ class Drawn:
 
     def text(self, path: str, count: int) -> list[str]:
         return self.texts[path]
+
+    def numbers(self, path: str, shape: tuple[int, int]) -> Array:
+        return self.arrays[path].reshape(shape)
 
 
 def uniform(seed: int, path: str, shape: tuple[int, int]) -> Array:

@@ -20,6 +20,7 @@ class Config:
     """A family: its fields are the rows of the Config sheet, `forward` is the model."""
 
     family: ClassVar[str]
+    inputs: ClassVar[str] = "sentence"  # what the model is given: an entry of `presets.INPUTS`
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
@@ -27,6 +28,10 @@ class Config:
 
     def forward(self) -> None:
         """Compute the model once; each named tensor enters the open trace."""
+        raise NotImplementedError
+
+    def prediction(self, trace: Trace) -> str:
+        """What the model says about its input, in a line."""
         raise NotImplementedError
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from sheetgen import nn
 from sheetgen.errors import InputError
 from sheetgen.models.base import Config, divisors, setting
-from sheetgen.tensor import Tensor, constant, control, scope, section, sqrt, text, weight
+from sheetgen.tensor import Tensor, Trace, constant, control, equal, rows_of, scope, section, sqrt, text, weight
 
 NormPlace = Literal["before", "after"]
 QkNorm = Literal["none", "head", "all", "unit"]
@@ -103,6 +103,10 @@ class Decoder(Config):
         """How many features of a head RoPE turns."""
         return int(self.head_dim * self.rotary_fraction) if self.positions == "rope" else self.head_dim
 
+    def prediction(self, trace: Trace) -> str:
+        words, word, p = (trace[path].value[0] for path in ("words", "next_word", "next_prob"))
+        return f"{' '.join(words)} → {word[-1]} ({p[-1]:.2f})"
+
     # --- forward pass, in reading order --------------------------------------------------------------------------
 
     def forward(self) -> None:
@@ -110,13 +114,13 @@ class Decoder(Config):
         with scope("control", "Controls: change a number, the model follows"):
             controls = self.controls()
         with section("Input: words, ids, embedding"):
-            sentence = text("words", self.n_tokens, "token")
-            table = text("vocabulary", self.vocab_size, "word", "left")
+            sentence = text("words", self.n_tokens, across=True)
+            table = text("vocabulary", self.vocab_size, across=False, where="left")
             one_hot, embedding = nn.look_up(sentence, table, weight, self.d_model)
             x = self.embed(one_hot, embedding)
         with section("Positions: masks and rotation tables"):
-            position = constant("position", np.arange(x.columns)[None], ("", "token"), "below")
-            key = constant("key_position", np.arange(x.columns)[:, None], ("token", ""))
+            position = constant("position", np.arange(x.columns)[None], ("", "words"), "below")
+            key = constant("key_position", np.arange(x.columns)[:, None], ("words", ""))
             context = Context(controls, position, self.masks(key, position, controls), self.rope(position, controls))
             context = self.more(context)
         for i in range(self.n_layers):
@@ -142,12 +146,12 @@ class Decoder(Config):
             words = (table.T @ one_hot).named("word_embed")
             place = constant("place", np.arange(self.n_positions)[:, None], ("place", ""))
             where = weight("W_P", self.n_positions, self.d_model, axes=("place", "d_model"))
-            position = constant("place_of_token", np.arange(words.columns)[None], ("", "token"), "below")
-            places = nn.equal(place, position).named("one_hot_place")
+            position = constant("place_of_token", np.arange(words.columns)[None], ("", "words"), "below")
+            places = equal(place, position).named("one_hot_place")
             return (words + (where.T @ places).named("place_embed")).named("embed")
         if self.embed_scale:
             words = (table.T @ one_hot).named("word_embed")
-            return (words * sqrt(nn.rows_of(words))).named("embed")
+            return (words * sqrt(rows_of(words))).named("embed")
         return (table.T @ one_hot).named("embed")
 
     def masks(self, key: Tensor, query: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -293,9 +297,7 @@ class Mixture(Decoder):
             )
 
     def controls(self) -> dict[str, Tensor]:
-        return super().controls() | {
-            "top_k": control("top_k", self.top_k, low=1, high=self.n_experts, whole=True)
-        }
+        return super().controls() | {"top_k": control("top_k", self.top_k, low=1, high=self.n_experts, whole=True)}
 
     def feed_forward(self, i: int, x: Tensor, context: Context) -> Tensor:
         if (i + 1) % self.moe_every:
