@@ -86,9 +86,7 @@ def test_openpyxl_saves_a_dynamic_array_as_a_classic_one(path: Path) -> None:
 def test_shared_formulas_are_written_out(path: Path) -> None:
     shared = '<f t="shared" ref="A3:A4" si="0">A1+$B$1</f>'
     second = '<row r="4"><c r="A4"><f t="shared" si="0"/><v>9</v></c></row>'
-    copy = rewritten(
-        path, lambda xml: xml.replace("<f>A1+B1</f>", shared).replace('<row r="5"', second + '<row r="5"')
-    )
+    copy = rewritten(path, lambda xml: xml.replace("<f>A1+B1</f>", shared).replace('<row r="5"', second + '<row r="5"'))
     assert [f.text for f in read_book(copy).sheets["My sheet"].formulas[:2]] == ["=A1+$B$1", "=A2+$B$1"]
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import ironcalc
-import numpy as np
 
 from sheetgen.book import Book
-from sheetgen.engines import EngineError, Values
+from sheetgen.engines import EngineError, Values, grid_of
 from sheetgen.engines.with_libreoffice import drop_cached_values
 
 
@@ -34,10 +33,7 @@ def recompute(path: Path, _book: Book | None = None) -> Values:
             raise
         raise EngineError(f"IronCalc crashed on {path}: {error}") from None
     names = [sheet["name"] for sheet in model.get_worksheets_properties()]
-    grids = []
-    for number in range(len(names)):
-        _, rows, _, columns = model.get_sheet_dimensions(number)
-        grids.append(np.empty((rows, columns), object))
+    cells: list[dict[tuple[int, int], object]] = [{} for _ in names]
     for sheet, row, column in model.get_all_cells():
-        grids[sheet][row - 1, column - 1] = model.get_cell_value(sheet, row, column)
-    return Values(dict(zip(names, grids, strict=True)))
+        cells[sheet][row - 1, column - 1] = model.get_cell_value(sheet, row, column)
+    return Values(dict(zip(names, map(grid_of, cells), strict=True)))

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from sheetgen.book import Book, Cell, read_book
+from sheetgen.book import Book, read_book
 from sheetgen.engines import EngineError, Values, grid_of
 from sheetgen.engines.with_formulas import EMPTY, outward
 
@@ -23,6 +23,10 @@ def recompute(path: Path, book: Book | None = None) -> Values:
     from formulas.ranges import Ranges
 
     book = book or read_book(path)
+    grids = {
+        sheet.name: grid_of({**dict.fromkeys(sheet.formula_at, MISSING), **sheet.cells}, EMPTY)
+        for sheet in book.sheets.values()
+    }
     try:
         # ExcelModel trips over a % in the name, and shows a bar of progress.
         with TemporaryDirectory(prefix="sheetgen-") as folder, redirect_stderr(io.StringIO()):
@@ -32,15 +36,12 @@ def recompute(path: Path, book: Book | None = None) -> Values:
     except Exception as error:  # noqa: BLE001 - it raises many kinds, some by accident
         reason = " ".join(str(error).split())[:200]
         raise EngineError(f"ExcelModel gave up on {path}: {type(error).__name__} {reason}") from None
-    grids = {}
     for sheet in book.sheets.values():
-        cells: dict[Cell, object] = dict.fromkeys(sheet.formula_at, MISSING)
         for found in solution.values():
             for place, values in found.values.values() if isinstance(found, Ranges) else ():
                 if place["sheet_id"].rpartition("]")[2].rstrip("'") == sheet.name.upper():
                     top, left = int(place["r1"]) - 1, place["n1"] - 1
                     for (row, column), value in np.ndenumerate(values):
                         if (top + row, left + column) in sheet.formula_at:
-                            cells[top + row, left + column] = value
-        grids[sheet.name] = outward(grid_of(cells | sheet.cells, EMPTY))
-    return Values(grids)
+                            grids[sheet.name][top + row, left + column] = value
+    return Values({name: outward(grid) for name, grid in grids.items()})
