@@ -76,6 +76,21 @@ def read_book(path: str | Path) -> Book:
         return _read(path, file)
 
 
+def read_values(path: Path) -> dict[str, dict[Cell, Any]]:
+    """The filled cells of each sheet with the values they were saved with; errors as text (`#N/A`)."""
+    workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    found = {}
+    for sheet in workbook.worksheets:
+        sheet.reset_dimensions()
+        cells = (cell for row in sheet.iter_rows() for cell in row if cell.value is not None)
+        found[sheet.title] = {
+            (cell.row - 1, cell.column - 1): float(cell.value) if cell.data_type == "n" else cell.value
+            for cell in cells
+        }
+    workbook.close()
+    return found
+
+
 def check_file(path: str | Path) -> None:
     """Raises BookError when the file is no plain .xlsx workbook; its sheets are not read."""
     with _opened(Path(path)):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sheetgen.address import Range, column_name, sheet_prefix
-from sheetgen.ops import ALL, ATOM, OPS, Array, Index
+from sheetgen.ops import ALL, OPS, PRODUCT, Array, Index
 from sheetgen.tensor import Tensor
 
 Style = Literal["blocks", "cells"]
@@ -48,7 +48,7 @@ class _Operand:
         tensor = self.tensor
         if tensor.op == "number":
             value = float(tensor.value[0, 0])
-            return f"({value:g})" if value < 0 and binding > ATOM - 5 else literal(value)
+            return f"({literal(value)})" if value < 0 and binding > PRODUCT else literal(value)
         if tensor.path is not None:
             return self._reference(self.places[tensor.path], rows, columns)
         if tensor.op == "rows" and tensor.operands[0].path is not None:

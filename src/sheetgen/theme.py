@@ -1,6 +1,6 @@
 """How things look: role → colours, fonts and number formats. Every choice of look is here.
 
-Red is for trainable numbers and for nothing else; their lines are dark red too, since a fill alone may be lost in print.
+Red is for trainable numbers and nothing else; their lines are dark red: a fill may be lost in print.
 """
 
 from __future__ import annotations

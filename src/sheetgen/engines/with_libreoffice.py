@@ -1,4 +1,4 @@
-"""LibreOffice, headless: it recalculates and saves a copy of the workbook; openpyxl reads the values.
+"""LibreOffice, headless: it recalculates and saves a copy of the workbook, whose values are read.
 
 No cached value can come through: they are cut out of the copy first, and the profile, a fresh one for each
 run, asks for a hard recalculation. (With its default settings LibreOffice keeps what the file says.)
@@ -14,13 +14,11 @@ import subprocess
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
 from xml.parsers import expat
 
-import openpyxl
 
 from sheetgen.address import Range, parse_range
-from sheetgen.book import MAX_ARRAY_CELLS, Book
+from sheetgen.book import MAX_ARRAY_CELLS, Book, read_values
 from sheetgen.engines import EngineError, EngineUnavailable, Values, grid_of, soffice
 
 TIMEOUT = 300  # seconds; a start takes one, 50,000 formulas another
@@ -38,21 +36,7 @@ def recompute(path: Path, _book: Book | None = None) -> Values:
     with tempfile.TemporaryDirectory(prefix="sheetgen-") as folder:
         copy = Path(folder) / "recalculated.xlsx"
         recalculated_copy(path, copy)
-        workbook = openpyxl.load_workbook(copy, read_only=True, data_only=True)
-        sheets = {sheet.title: grid_of(_values(sheet)) for sheet in workbook.worksheets}
-        workbook.close()
-    return Values(sheets)
-
-
-def _values(sheet: Any) -> dict[tuple[int, int], Any]:
-    """The filled cells of an openpyxl worksheet. calamine is faster, but shows errors as empty cells."""
-    sheet.reset_dimensions()
-    return {
-        (cell.row - 1, cell.column - 1): float(cell.value) if cell.data_type == "n" else cell.value
-        for row in sheet.iter_rows()
-        for cell in row
-        if cell.value is not None
-    }
+        return Values({name: grid_of(cells) for name, cells in read_values(copy).items()})
 
 
 def recalculated_copy(path: Path, target: Path) -> None:
