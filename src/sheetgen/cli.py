@@ -157,7 +157,9 @@ def presets() -> None:
     for preset in all_presets().values():
         config = request(preset, {}).config
         sizes = ", ".join(
-            f"{f.name} {getattr(config, f.name)}" for f in dataclasses.fields(config) if f.name in preset.sizes
+            f"{f.name} {getattr(config, f.name)}"
+            for f in dataclasses.fields(config)
+            if type(getattr(config, f.name)) is int and f.name in preset.sizes
         )
         table.add_row(preset.name, preset.summary, sizes, preset.paper)
     Console().print(table)

@@ -186,5 +186,11 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def _hint(name: str, fields: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, [f for f in fields if f != "n_tokens"], 1)
-    return f": did you mean {close[0]!r}?" if close else f": it has {', '.join(f for f in fields if f != 'n_tokens')}"
+    """What to do about a setting that the family does not have."""
+    close = difflib.get_close_matches(name, [f for f in fields if f != "n_tokens"], 1, cutoff=0.75)
+    if close:
+        return f": did you mean {close[0]!r}?"
+    have = [p.name for p in all_presets().values() if name in {f.name for f in dataclasses.fields(p.family)}]
+    if have and name != "n_tokens":
+        return f": it is for {', '.join(have)}"
+    return "; the number of words follows from --text" if name == "n_tokens" else "; its Config sheet lists what it has"

@@ -90,6 +90,13 @@ def number_format(tensor: Tensor) -> str:
     return "0.00"
 
 
+def _counts(tensor: Tensor) -> bool:
+    """Whether it holds whole numbers by its nature: ids, ranks, masks of 0 and 1."""
+    if tensor.op == "mul":
+        return all(operand.path is None and _counts(operand) for operand in tensor.operands)
+    return tensor.op in ("lookup", "rank", "equal", "less", "less_equal")
+
+
 def block(tensor: Tensor) -> dict[str, Any]:
     """Look of the cells of a block."""
     kind = role(tensor)
