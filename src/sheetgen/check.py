@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from sheetgen import scale
 from sheetgen.address import Range, cell_name
 from sheetgen.book import Book, read_book
 from sheetgen.engines import ENGINES, Values
@@ -77,12 +78,17 @@ def check_book(book: Book, engine: str = "formulas") -> Report:
     settings = _settings(book)
     config = _config(settings, book.path)
     values = ENGINES[engine](book.path, book)
-    trace = run(config, _Workbook(book, values))
+    workbook = _Workbook(book, values)
+    trace = run(config, workbook)
     report = Report(book.path, engine)
     places = _places(book, trace)
     style: Style = "cells" if settings.get("formulas") == "cells" else "blocks"
     comparison = _Comparison(book, values, places, style, report)
     comparison.run(trace, lay_out(trace))
+    if groups := [name for name in str(settings.get("published") or "").split(", ") if name]:
+        table = scale.table(groups, scale.sizes_of(config), trace.parameters(), workbook).trace
+        places.update(_places(book, table))
+        comparison.run(table, None)
     report.prediction = config.prediction(trace)
     return report
 
@@ -126,6 +132,7 @@ class _Workbook:
     book: Book
     values: Values
     sentences: list[str] = field(default_factory=list)  # text blocks that hold words of the vocabulary
+    vocabulary: tuple[Range, list[str]] | None = None
 
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         return self.numbers(path, shape)
@@ -143,6 +150,13 @@ class _Workbook:
             result[row, column] = self._number(path, place.part(row, column), value)
         return result
 
+    def column(self, path: str, default: Array) -> Array:
+        """A column of the sheet Scale, with as many rows as it has now; an empty cell is 0."""
+        place = self._place(path)
+        now = self._now(place)[:, 0]
+        cells = [0.0 if v is None else self._number(path, place.part(i, 0), v) for i, v in enumerate(now)]
+        return np.array(cells)[:, None]
+
     def control(self, path: str, default: float) -> float:
         place = self._place(path).part(0, 0)
         return self._number(path, place, self._now(place)[0, 0])
@@ -159,7 +173,9 @@ class _Workbook:
         if place.rows == 1:
             self.sentences.append(path)
         elif path.rpartition(".")[2] == "vocabulary":
-            self._all_known(place, found)
+            self.vocabulary = place, found
+        if self.vocabulary:
+            self._all_known(*self.vocabulary)
         return found
 
     def _all_known(self, vocabulary: Range, words: list[str]) -> None:
@@ -215,16 +231,16 @@ class _Comparison:
     style: Style
     report: Report
 
-    def run(self, trace: Trace, layout: Layout) -> None:
+    def run(self, trace: Trace, layout: Layout | None) -> None:
         """Fill the report, tensor by tensor in the order of computation, names along the axes right after."""
         groups = {id(frame): Group(title) for title, frame in _frames(trace.root)}
-        self.report.groups = list(groups.values())
+        self.report.groups += groups.values()
         labels: dict[str, list[tuple[Range, Tensor]]] = {}
-        for label in layout.labels:
-            if label.words is not None and label.owner in self.places:
+        for label in layout.labels if layout else ():
+            if layout and label.words is not None and label.owner in self.places:
                 moved = _moved(label.range, layout.places[label.owner], self.places[label.owner])
                 labels.setdefault(label.owner, []).append((moved, label.words))
-        for mirror in mirrors(trace):
+        for mirror in mirrors(trace) if layout else ():
             labels.setdefault(mirror.owner, []).append((mirror.range, mirror.tensor))
         for path, tensor in trace.blocks.items():
             group = groups[id(tensor.frame)]

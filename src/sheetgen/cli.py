@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -42,17 +43,25 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @commands.command()
-@click.argument("preset")
+@click.argument("preset", required=False)
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="A Hugging Face checkpoint instead of PRESET: the folder with config.json and model.safetensors.",
+)
+@click.option("--keep-vocab", metavar="WORDS", help="With --from: keep only these words (or ids) of the vocabulary.")
 @_size_options
 @click.option("--text", help="The sentence; its words become the vocabulary, filled up with common words.")
 @click.option("--tokens", help="The sentence as ids of the vocabulary, such as 3,1,4, counted from 0.")
+@click.option("--target", "translation", help="What is known of the translation, for an encoder-decoder.")
+@click.option("--pixels", type=click.Path(path_type=Path), help="The image: a .npy file [channels, height, width].")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Any setting of the Config sheet.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights.")
+@click.option("--seed", type=int, show_default="0", help="Seed of the weights.")
 @click.option(
     "--weights",
     type=click.Choice(["byhand", "normal", "zeros"]),
-    default="byhand",
-    show_default=True,
+    show_default="byhand",
     help="byhand: one decimal; normal: deviation 0.02; zeros.",
 )
 @click.option(
@@ -65,40 +74,66 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/PRESET.xlsx")
 @click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
 def build(
-    preset: str,
+    preset: str | None,
+    folder: Path | None,
+    keep_vocab: str | None,
     text: str | None,
     tokens: str | None,
+    translation: str | None,
+    pixels: Path | None,
     settings: tuple[str, ...],
-    seed: int,
-    weights: str,
+    seed: int | None,
+    weights: Any,
     formulas: Any,
     output: Path | None,
     force: bool,
     **sizes: int | None,
 ) -> None:
-    """Write the live workbook of PRESET (see `sheetgen presets`)."""
-    from sheetgen import pages, presets, seal, write
+    """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
+    from sheetgen import pages, presets, scale, seal, write
+    from sheetgen.convert import convert
     from sheetgen.layout import lay_out
     from sheetgen.models import run
+    from sheetgen.tensor import Source
     from sheetgen.weights import Drawn
 
-    found = presets.find(preset)
     wanted = {name: value for name, value in sizes.items() if value is not None}
-    given = presets.Given(text, None if tokens is None else _ids(tokens))
-    request = presets.request(found, wanted | dict(map(presets.parse_setting, settings)), given)
-    target = output or Path("generated") / f"{preset}.xlsx"
+    image = None if pixels is None else _image(pixels)
+    given = presets.Given(text, None if tokens is None else _ids(tokens), translation, image)
+    source: Source
+    made: dict[str, str | int]
+    if folder is not None:
+        own = {option: wanted.get(field) for option, (field, _) in SIZES.items() if field != "n_layers"}
+        _refuse_own(preset, own | {"set": settings or None, "seed": seed, "weights": weights})
+        model = convert(folder, given, wanted.get("n_layers"), keep_vocab)
+        request, source = model.request, model.source
+        made = {"weights": "checkpoint", "cut": model.cut, "formulas": formulas}
+    elif preset is None or keep_vocab is not None:
+        need = "PRESET is missing" if preset is None else "--keep-vocab cuts a checkpoint"
+        raise InputError(f"{need}: choose one of `sheetgen presets`, or a checkpoint by --from DIR")
+    else:
+        request = presets.request(
+            presets.find(preset), wanted | dict(map(presets.parse_setting, settings)), given
+        )
+        source = Drawn(seed or 0, weights or "byhand", request.texts, request.arrays)
+        made = {"seed": seed or 0, "weights": weights or "byhand", "formulas": formulas}
+    found = request.preset
+    name = preset or re.sub(r"[^\w.-]+", "_", found.title)
+    target = output or Path("generated") / f"{name}.xlsx"
     _may_write(target, force, seal.untouched)
-    trace = run(request.config, Drawn(seed, weights, request.texts))  # type: ignore[arg-type]
+    trace = run(request.config, source)
     layout = lay_out(trace)
-    made = {"seed": seed, "weights": weights, "formulas": formulas}
+    table = None
+    if found.published:
+        table = scale.table(found.published, scale.sizes_of(request.config), trace.parameters())
     sheets = [
         pages.map_page(request, trace),
-        pages.config_page(request, made, trace),
+        pages.config_page(request, {"published": ", ".join(found.published), **made}, trace),
         pages.contents_page(request, trace, layout),
     ]
     with _writing(target), _progress("writing", len(trace.blocks)) as step:
         target.parent.mkdir(parents=True, exist_ok=True)
-        summary = write.write(target, found, trace, layout, sheets, formulas, step)
+        summary = write.write(target, found, trace, layout, sheets, formulas, step, table)
     click.echo(f"wrote       {target}")
     click.echo(f"sheets      {', '.join(summary.sheets)}")
     click.echo(f"cells       {summary.cells:,}")
@@ -165,11 +200,48 @@ def presets() -> None:
     Console().print(table)
 
 
+@commands.command(name="scale")
+@click.argument("models", nargs=-1)
+def scale_(models: tuple[str, ...]) -> None:
+    """Parameters, cache and work of published models, by MODELS' names or parts of them; all without any."""
+    from sheetgen import scale
+
+    scale.show(scale.select(models))
+
+
+def _refuse_own(preset: str | None, options: dict[str, Any]) -> None:
+    """A checkpoint has its own sizes and numbers: raise InputError when they are given, too."""
+    if preset is not None:
+        raise InputError(f"{preset} and --from both name a model: choose one")
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"--{option} cannot be given with --from, the checkpoint has its own: "
+                "only --layers and --keep-vocab cut it down"
+            )
+
+
 def _ids(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")] if text.strip() else []
     except ValueError:
         raise InputError(f"--tokens {text}: write ids as numbers with commas, such as --tokens 3,1,4") from None
+
+
+def _image(path: Path) -> Any:
+    """The pixels in a file, [channels, height, width]."""
+    import numpy as np
+
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no .npy file of numbers"
+        raise InputError(f"--pixels {path}: {reason}; save an array by numpy.save") from error
+    if not isinstance(found, np.ndarray) or found.ndim != 3 or found.size == 0 or found.dtype.kind not in "fiub":
+        raise InputError(f"--pixels {path}: it must hold numbers in the shape [channels, height, width]")
+    if not np.isfinite(found.astype(float)).all():
+        raise InputError(f"--pixels {path}: it holds infinite numbers or none (NaN): a cell cannot show them")
+    return found.astype(float)
 
 
 def _may_write(target: Path, force: bool, untouched: Callable[[Path], bool]) -> None:

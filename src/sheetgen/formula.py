@@ -97,12 +97,15 @@ def expression(
 
 def formulas_of(tensor: Tensor, place: Range, places: Mapping[str, Range], style: Style) -> Iterator[CellFormula]:
     """The formulas that fill `place` with `tensor`, in reading order."""
-    if tensor.op == "stack":
-        top = 0
+    if tensor.op in ("stack", "join"):
+        at = 0
         for part in tensor.operands:
             link = Tensor(part.value, "link", (part,))
-            yield from formulas_of(link, place.part(slice(top, top + part.rows), ALL), places, style)
-            top += part.rows
+            size = part.rows if tensor.op == "stack" else part.columns
+            here = slice(at, at + size)
+            area = place.part(here, ALL) if tensor.op == "stack" else place.part(ALL, here)
+            yield from formulas_of(link, area, places, style)
+            at += size
         return
     if style == "blocks" and _fills_blocks(tensor):
         text = expression(tensor, places, place.sheet, False, ALL, ALL)

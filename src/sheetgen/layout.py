@@ -47,7 +47,7 @@ class Slot:
 
     @property
     def width(self) -> int:
-        return max(t.columns for t in (self.body, *self.feet))
+        return max(t.columns for t in (self.body, *self.feet)) + self.body.indent
 
 
 @dataclass(eq=False)
@@ -272,6 +272,7 @@ class _Placer:
             for left in reversed(slot.lefts):
                 column -= left.columns
                 self._left(left, body_row, column)
+            label += slot.body.indent
             self._body(slot.body, body_row, label, titled=band.header > 0)
             for i, foot in enumerate(slot.feet):
                 self._body(foot, body_row + slot.body.rows + i, label, titled=False)
@@ -301,15 +302,17 @@ class _Placer:
         self._name_columns(tensor, place)
         if tensor.rows > 1 or tensor.axes[0]:
             side = Range(SHEET, place.top, label, place.bottom, label)
-            self.layout.labels.append(Label(str(tensor.path), side, self._names(tensor.axes[0], True), "left"))
+            self.layout.labels.append(Label(str(tensor.path), side, self._names(tensor, vertical=True), "left"))
 
     def _name_columns(self, tensor: Tensor, place: Range) -> None:
         above = Range(SHEET, place.top - 1, place.left, place.top - 1, place.right)
-        self.layout.labels.append(Label(str(tensor.path), above, self._names(tensor.axes[1], False), "above"))
+        self.layout.labels.append(Label(str(tensor.path), above, self._names(tensor, vertical=False), "above"))
 
-    def _names(self, axis: str, vertical: bool) -> Tensor | None:
-        """The words along an axis, as the sheet has them at that moment."""
-        block = self.trace.blocks.get(axis)
+    def _names(self, tensor: Tensor, vertical: bool) -> Tensor | None:
+        """The words along an axis, as the sheet has them at that moment; a block of some columns has some of them."""
+        block = self.trace.blocks.get(tensor.axes[0] if vertical else tensor.axes[1])
         if block is None or block.kind != "text":
             return None
+        if not vertical and tensor.columns < block.columns:
+            return block.slice_columns(tensor.indent, tensor.indent + tensor.columns)
         return apply("link", block) if (block.columns == 1) == vertical else apply("transpose", block)

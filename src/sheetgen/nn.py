@@ -39,6 +39,7 @@ from sheetgen.tensor import (
     relu,
     relu2,
     rows_of,
+    scope,
     sigmoid,
     silu,
     sin,
@@ -50,6 +51,7 @@ from sheetgen.tensor import (
 
 Pairing = Literal["half", "interleaved"]
 NormKind = Literal["rms", "layer"]
+Order = Literal["concatenated", "interleaved"]
 Activation = Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"]
 
 
@@ -215,13 +217,61 @@ def chunked_mask(key: Tensor, query: Tensor, chunk: Tensor) -> Tensor:
 # --- attention ---------------------------------------------------------------------------------------------------
 
 
-def attend(q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
     """softmax(Kᵀ·Q / √h) over the keys that the mask leaves. q, k [h, T] → pattern [keys, queries].
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
     """
     scores = (k.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
-    return softmax(masked(mask, scores).named("masked", "beside"), "pattern")
+    return softmax(scores if mask is None else masked(mask, scores).named("masked", "beside"), "pattern")
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Attention heads that are all alike: how many, their size, and which of their matrices have a bias."""
+
+    count: int
+    size: int
+    bias: bool
+    bias_out: bool
+
+
+def multi_head(x: Tensor, memory: Tensor, w: Weight, heads: Heads, mask: Tensor | None) -> Tensor:
+    """Multi-head attention: queries from x, keys and values from memory (x itself: self-attention).
+
+    x [d, T], memory [d, S], mask [S, T] → [d, T]. Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    """
+    d_model, d = x.rows, x.axes[0]
+    if memory is not x:
+        memory = memory.named("memory")
+        memory = with_ones(memory) if heads.bias else memory
+        x = with_ones(x) if heads.bias else x
+    else:
+        x = memory = with_ones(x) if heads.bias else x
+    made = []
+    for j in range(heads.count):
+        with scope(f"head_{j}"):
+            k = (w("W_K", heads.size, memory.rows, axes=("head_dim", d)) @ memory).named("K")
+            q = (w("W_Q", heads.size, x.rows, axes=("head_dim", d)) @ x).named("Q")
+            pattern = attend(q, k, mask)
+            v = (w("W_V", heads.size, memory.rows, axes=("head_dim", d)) @ memory).named("V")
+            made.append((v @ pattern).named("z"))
+    return project_out(made, w, d_model, heads.bias_out)
+
+
+def sinusoids(position: Tensor, base: Tensor, d_model: int, order: Order) -> Tensor:
+    """Sinusoidal positions: sine and cosine of position · base^(−2i/d), i = 0 … d/2 − 1. [1, T] → [d, T].
+
+    "concatenated" has all sines above all cosines, as Marian and tensor2tensor; "interleaved" has them in turn, as
+    the paper. Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+    """
+    half, feature = d_model // 2, np.arange(d_model)
+    wave, cosine = (feature % half, feature // half) if order == "concatenated" else (feature // 2, feature % 2)
+    index = constant("wave", wave[:, None], ("d_model", ""))
+    is_cosine = constant("is_cosine", cosine[:, None], ("d_model", ""))
+    frequency = (base ** ((-2.0) * index / rows_of(index))).named("frequency", "left")
+    angle = (frequency * position).named("angle")
+    return choose(is_cosine, cos(angle), sin(angle)).named("PE", "beside")
 
 
 def project_out(heads: list[Tensor], w: Weight, d_model: int, bias: bool) -> Tensor:
@@ -302,11 +352,14 @@ def look_up(words: Tensor, vocabulary: Tensor, w: Weight, d_model: int) -> tuple
     return equal(index, ids).named("one_hot"), table
 
 
-def predict(x: Tensor, w: Weight, vocabulary: Tensor, table: Tensor | None = None) -> Tensor:
-    """Logits W_U·x, their softmax over the vocabulary, and the most probable next word. [d, T] → probs [V, T]."""
+def predict(x: Tensor, w: Weight, vocabulary: Tensor, table: Tensor | None = None, bias: bool = False) -> Tensor:
+    """Logits W_U·x (+ b), their softmax over the vocabulary, and the most probable next word. [d, T] → probs [V, T]."""
     if table is None:
         table = w("W_U", vocabulary.rows, x.rows, axes=("vocabulary", x.axes[0]))
-    logits = (table @ x).named("logits")
+    scores = table @ x
+    if bias:
+        scores = scores + w("b_U", vocabulary.rows, 1, axes=("vocabulary", ""))
+    logits = scores.named("logits")
     probs = softmax(logits, "probs")
     likeliest(probs, vocabulary).named("next_word")
     max_rows(probs).named("next_prob")

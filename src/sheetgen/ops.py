@@ -7,6 +7,7 @@ operands (`View`), so that one entry serves a whole block (`MMULT(C10:G13,J4:S8)
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,43 @@ def _transpose(row: Index, column: Index, view: View) -> str:
 
 def _rows(row: Index, column: Index, view: View, start: int, stop: int) -> str:
     return view.at(slice(start, stop) if isinstance(row, slice) else start + row, column)
+
+
+def _columns(row: Index, column: Index, view: View, start: int, stop: int) -> str:
+    return view.at(row, slice(start, stop) if isinstance(column, slice) else start + column)
+
+
+@functools.cache
+def _cut(channels: int, height: int, width: int, size: int) -> Array:
+    """Which cell of an image [channels · height, width] each cell of its patches takes: [C·P·P, patches, 2].
+
+    A column is a patch, patches row by row; its rows are in the order (channel, row, column) of the patch.
+    """
+    cells = np.moveaxis(np.indices((channels * height, width)), 0, -1)
+    parts = cells.reshape(channels, height // size, size, width // size, size, 2)
+    return np.asarray(parts.transpose(0, 2, 4, 1, 3, 5).reshape(channels * size * size, -1, 2))
+
+
+def _patches_numpy(x: Array, channels: int, size: int) -> Array:
+    cells = _cut(channels, len(x) // channels, x.shape[1], size)
+    return np.asarray(x[cells[..., 0], cells[..., 1]])
+
+
+def _patches(row: Index, column: Index, view: View, channels: int, size: int) -> str:
+    cell = _cut(channels, view.rows // channels, view.columns, size)[row, column]
+    return view.at(int(cell[0]), int(cell[1]))
+
+
+def _flatten_numpy(x: Array, length: int, stride: int) -> Array:
+    """Blocks of `length` columns, one every `stride`; the columns of a block one below the other."""
+    starts = range(0, x.shape[1] - length + 1, stride)
+    return np.concatenate([x[:, start : start + length].T.reshape(-1, 1) for start in starts], axis=1)
+
+
+def _flatten(row: Index, column: Index, view: View, stride: int, **_: int) -> str:
+    assert isinstance(row, int)
+    assert isinstance(column, int)
+    return view.at(row % view.rows, column * stride + row // view.rows)
 
 
 def _rank(row: Index, column: Index, view: View) -> str:
@@ -262,6 +300,22 @@ OPS: dict[str, Op] = {
         axes="transpose",
     ),
     "rows": Op(lambda x, start, stop: x[start:stop], _rows, "{0}[{start}]", "Some rows of it.", axes="columns"),
+    "columns": Op(lambda x, start, stop: x[:, start:stop], _columns, "{0}[:, {start}]", "Some columns of it."),
+    "patches": Op(
+        _patches_numpy,
+        _patches,
+        "patches of {0}",
+        "Each column is one square of the image, read row by row.",
+        spread="cell",
+    ),
+    "flatten": Op(
+        _flatten_numpy,
+        _flatten,
+        "blocks of {length} columns of {0}",
+        "The columns of a block, one below the other: each cell is linked.",
+        spread="cell",
+        axes="scalar",
+    ),
     "size": Op(
         lambda x: np.array([[float(x.shape[0])]]),
         lambda _row, _column, view: f"ROWS({view.at(ALL, ALL)})",
@@ -321,6 +375,12 @@ OPS: dict[str, Op] = {
         "",  # spelled by `words`
         "The parts, one below the other.",
         axes="columns",
+    ),
+    "join": Op(
+        lambda *parts: np.concatenate(parts, axis=1),
+        lambda *_: "",  # never asked: a block is written part by part
+        "",  # spelled by `words`
+        "The parts, side by side.",
     ),
     "lookup": Op(
         _lookup_numpy,

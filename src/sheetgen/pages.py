@@ -29,6 +29,7 @@ class Cell:
     value: str | float | bool
     look: str = "CELL"
     link: str = ""
+    indent: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class Page:
     cells: list[Cell] = field(default_factory=list)
     mirrors: list[Mirror] = field(default_factory=list)
 
-    def row(self, row: int, *values: str | float | bool, look: str = "CELL", link: str = "") -> None:
-        """A row from column A on; the first cell carries the link."""
+    def row(self, row: int, *values: str | float | bool, look: str = "CELL", link: str = "", indent: int = 0) -> None:
+        """A row from column A on; the first cell carries the link and the indent."""
         for column, value in enumerate(values):
             if value != "":
                 here = link if column == 0 else ""
-                self.cells.append(Cell(row, column, value, "LINK" if here else look, here))
+                self.cells.append(Cell(row, column, value, "LINK" if here else look, here, 0 if column else indent))
 
 
 def defined_name(path: str) -> str:
@@ -81,8 +82,10 @@ def config_page(request: Request, build: Mapping[str, str | int], trace: Trace) 
     sentences = {
         "preset": f"{request.preset.summary}",
         "family": "Which equations.",
+        "published": "The published models on the sheet Scale, by group.",
         "seed": "Weights are drawn from it, each number by itself: growing the model leaves the others as they are.",
-        "weights": "How weights were drawn: byhand (one decimal), normal, zeros.",
+        "weights": "How weights were drawn: byhand (one decimal), normal, zeros; checkpoint: they were read from one.",
+        "cut": "What of the checkpoint is not in this workbook.",
         "formulas": "blocks: one array formula per block; cells: one formula per cell.",
     } | {f.name: f.metadata["doc"] for f in dataclasses.fields(request.config)}
     row = 4
@@ -120,7 +123,8 @@ def contents_page(request: Request, trace: Trace, layout: Layout) -> Page:
 
 def map_page(request: Request, trace: Trace) -> Page:
     """The architecture from the input down to the output, each part a link; the prediction, live."""
-    page = Page(MAP, [40, 12, 14, 80])
+    longest = max(len(frame.title) + 3 * depth for depth, frame in _frames(trace.root))
+    page = Page(MAP, [max(40, 0.95 * longest), 12, 14, 80])
     page.row(0, request.preset.title, look="HEADING")
     page.row(1, request.preset.summary, look="SUBTITLE")
     page.row(
@@ -134,11 +138,12 @@ def map_page(request: Request, trace: Trace) -> Page:
         first, last = _blocks(frame)[0], _blocks(frame)[-1]
         page.row(
             row,
-            "      " * depth + frame.title,
+            frame.title,
             words.title(last),
             words.shape(last),
             words.sentence(last),
             link=defined_name(str(first.path)),
+            indent=2 * depth,
         )
         row += 1
     page.mirrors = mirrors(trace)
@@ -151,7 +156,8 @@ def map_page(request: Request, trace: Trace) -> Page:
 def mirrors(trace: Trace) -> list[Mirror]:
     """The live part of the Map: each word, and what the model expects after it."""
     top = 5 + len(list(_frames(trace.root))) + 2
-    live = [trace.blocks[path] for path in ("words", "next_word", "next_prob") if path in trace.blocks]
+    shown = ("words", "encoder.words", "decoder.words", "next_word", "next_prob", "label", "label_prob")
+    live = [trace.blocks[path] for path in shown if path in trace.blocks]
     return [
         Mirror(str(t.path), Range(MAP, top, column, top + t.columns - 1, column), apply("transpose", t))
         for column, t in enumerate(live)

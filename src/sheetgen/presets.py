@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -12,8 +13,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+
 from sheetgen.errors import InputError
 from sheetgen.models import FAMILIES, Config, divisors
+from sheetgen.ops import Array
 
 DEFAULT_TEXT = "the cat sat on the mat"
 # Fills up the vocabulary behind the words of the sentence.
@@ -25,6 +29,10 @@ little long short good bad black white green blue hot cold up down left right he
 how who what go come see look find give take make play run walk sing sleep eat drink read write
 """
 LONGEST_WORD = 40
+DEFAULT_SOURCE, DEFAULT_TARGET = "the cat sat", "die Katze sass"
+MOST_PIXELS = 100_000
+START, END = "<s>", "</s>"  # of a translation
+COUNTED = {"n_tokens", "n_source", "n_target"}  # settings that follow from what is given
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class Preset:
     paper: str
     family: type[Config]
     sizes: Mapping[str, Any]
+    published: tuple[str, ...] = ()  # groups of `scale`: the published models it belongs to
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class Request:
     preset: Preset
     config: Config
     texts: Mapping[str, list[str]]  # the words of each text block
+    arrays: Mapping[str, Array] = dataclasses.field(default_factory=dict)  # the numbers of each input block
 
 
 @cache
@@ -56,9 +66,9 @@ def all_presets() -> dict[str, Preset]:
         if file.name.endswith(".toml"):
             data = tomllib.loads(file.read_text(encoding="utf-8"))
             name = file.name.removesuffix(".toml")
-            found[name] = Preset(
-                name, data["title"], data["summary"], data["paper"], FAMILIES[data["family"]], data["sizes"]
-            )
+            title, summary, paper = (data[key] for key in ("title", "summary", "paper"))
+            published = tuple(data.get("published", ()))
+            found[name] = Preset(name, title, summary, paper, FAMILIES[data["family"]], data["sizes"], published)
     return found
 
 
@@ -74,10 +84,12 @@ def find(name: str) -> Preset:
 
 @dataclass(frozen=True)
 class Given:
-    """What the user gives the model: a sentence, or ids of the vocabulary."""
+    """What the user gives the model: a sentence or ids of the vocabulary, its translation, or an image."""
 
     text: str | None = None
     tokens: list[int] | None = None
+    target: str | None = None
+    pixels: Array | None = None
 
 
 def request(preset: Preset, sizes: Mapping[str, Any], given: Given = Given()) -> Request:
@@ -87,23 +99,43 @@ def request(preset: Preset, sizes: Mapping[str, Any], given: Given = Given()) ->
     """
     fields: dict[str, Any] = {f.name: f for f in dataclasses.fields(preset.family)}
     for name in sizes:
-        if name not in fields or name == "n_tokens":
+        if name not in fields or name in COUNTED:
             raise InputError(f"{preset.name} has no setting {name!r}{_hint(name, fields)}")
     values: dict[str, Any] = {name: f.default for name, f in fields.items()}
     values |= {**preset.sizes, **sizes}
     _follow(values, preset, sizes)
-    texts = INPUTS[preset.family.inputs](values, sizes, given)
+    refuse_unread(preset.name, preset.family, given)
+    texts, arrays = INPUTS[preset.family.inputs][1](values, sizes, given)
     for name, f in fields.items():
         if str(f.type) == "float" and type(values[name]) is int:
             values[name] = float(values[name])
-    return Request(preset, preset.family(**values), texts)
+    return Request(preset, preset.family(**values), texts, arrays)
 
 
-def _sentence(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) -> dict[str, list[str]]:
+def refuse_unread(name: str, family: type[Config], given: Given) -> None:
+    """Raise InputError when something is given that the family does not read."""
+    used = INPUTS[family.inputs][0]
+    for option in ("text", "tokens", "target", "pixels"):
+        if option not in used and getattr(given, option) is not None:
+            raise InputError(f"{name} does not read --{option}: give it {' or '.join(f'--{o}' for o in used)}")
+
+
+def _sentence(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) -> Inputs:
     """Words and vocabulary of a language model; sets n_tokens, vocab_size and n_positions in `values`."""
     if given.text is not None and given.tokens is not None:
         raise InputError("--text and --tokens both give the sentence: choose one")
     words = split_words(DEFAULT_TEXT if given.text is None else given.text)
+    vocabulary = _vocabulary(words, values, sizes)
+    if given.tokens is not None:
+        words = [vocabulary[token] for token in _known(given.tokens, vocabulary)]
+    values["n_tokens"] = len(words)
+    if "n_positions" in values and "n_positions" not in sizes:
+        values["n_positions"] = max(values["n_positions"], values["n_tokens"])
+    return {"words": words, "vocabulary": vocabulary}, {}
+
+
+def _vocabulary(words: list[str], values: dict[str, Any], sizes: Mapping[str, Any]) -> list[str]:
+    """The words, each once, filled up to vocab_size; sets it in `values` where it was too small by default."""
     distinct = list({word.lower(): word for word in reversed(words)}.values())[::-1]
     size = values["vocab_size"]
     if not isinstance(size, int) or size < 1:
@@ -114,13 +146,50 @@ def _sentence(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) ->
             f"choose --vocab {len(distinct)} or more"
         )
     values["vocab_size"] = max(size, len(distinct))
-    vocabulary = fill_vocabulary(distinct, values["vocab_size"])
+    return fill_vocabulary(distinct, values["vocab_size"])
+
+
+def _translation(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) -> Inputs:
+    """A sentence, what is known of its translation after a start sign, and the vocabulary of both."""
+    if given.text is not None and given.tokens is not None:
+        raise InputError("--text and --tokens both give the sentence: choose one")
+    source = split_words(DEFAULT_SOURCE if given.text is None else given.text)
+    target = [START, *split_words(DEFAULT_TARGET if given.target is None else given.target)]
+    vocabulary = _vocabulary([START, END, *source, *target[1:]], values, sizes)
     if given.tokens is not None:
-        words = [vocabulary[token] for token in _known(given.tokens, vocabulary)]
-    values["n_tokens"] = len(words)
-    if "n_positions" in values and "n_positions" not in sizes:
-        values["n_positions"] = max(values["n_positions"], values["n_tokens"])
-    return {"words": words, "vocabulary": vocabulary}
+        source = [vocabulary[token] for token in _known(given.tokens, vocabulary)]
+    values |= {"n_source": len(source), "n_target": len(target)}
+    return {"vocabulary": vocabulary, "encoder.words": source, "decoder.words": target}, {}
+
+
+def _image(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) -> Inputs:
+    """An image [channels · height, width], names of its patches and of the labels; sets its sizes in `values`."""
+    if "image_width" not in sizes:
+        values["image_width"] = values["image_size"]
+    if given.pixels is not None:
+        names = ("channels", "image_size", "image_width")
+        for name, size in zip(names, given.pixels.shape, strict=True):
+            if sizes.get(name, size) != size:
+                raise InputError(f"--pixels has {name} {size}, but {name} is set to {sizes[name]}: choose one")
+            values[name] = size
+    shape = [values[name] for name in ("channels", "image_size", "image_width")]
+    patch, labels = values["patch_size"], values["n_labels"]
+    if not all(isinstance(size, int) and size > 0 for size in (*shape, patch, labels)):
+        return {}, {}  # the family says what is wrong
+    if math.prod(shape) > MOST_PIXELS:
+        raise InputError(f"the image has {math.prod(shape):,} numbers: choose at most {MOST_PIXELS:,}")
+    pixels = ring(*shape) if given.pixels is None else given.pixels
+    places = [f"{row},{column}" for row in range(shape[1] // patch) for column in range(shape[2] // patch)]
+    names_of = {"column_names": ["class", *places], "labels": [f"label_{i}" for i in range(labels)]}
+    return names_of, {"image": pixels.reshape(-1, shape[2])}
+
+
+def ring(channels: int, height: int, width: int) -> Array:
+    """A picture to begin with: a bright ring, fainter in each further channel. [channels, height, width], 0 to 1."""
+    row, column = ((2 * np.arange(n) + 1 - n) / n for n in (height, width))
+    far = np.hypot(row[:, None], column)
+    bright = np.clip(1.2 - 3.5 * np.abs(far - 0.65), 0, 1)
+    return np.round(bright * (1 - np.arange(channels)[:, None, None] / channels), 1)
 
 
 def _known(tokens: list[int], vocabulary: list[str]) -> list[int]:
@@ -135,9 +204,13 @@ def _known(tokens: list[int], vocabulary: list[str]) -> list[int]:
     return tokens
 
 
-# How a family gets what it is given: (values of its fields, those the user gave, what is given) → texts by path.
-INPUTS: dict[str, Callable[[dict[str, Any], Mapping[str, Any], Given], dict[str, list[str]]]] = {
-    "sentence": _sentence,
+# How a family gets what it is given: the options it reads, and
+# (values of its fields, those the user gave, what is given) → texts and arrays by path.
+Inputs = tuple[dict[str, list[str]], dict[str, Array]]
+INPUTS: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any], Mapping[str, Any], Given], Inputs]]] = {
+    "sentence": (("text", "tokens"), _sentence),
+    "translation": (("text", "tokens", "target"), _translation),
+    "image": (("pixels",), _image),
 }
 
 
@@ -187,10 +260,10 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 def _hint(name: str, fields: Mapping[str, Any]) -> str:
     """What to do about a setting that the family does not have."""
-    close = difflib.get_close_matches(name, [f for f in fields if f != "n_tokens"], 1, cutoff=0.75)
+    close = difflib.get_close_matches(name, [f for f in fields if f not in COUNTED], 1, cutoff=0.75)
     if close:
         return f": did you mean {close[0]!r}?"
     have = [p.name for p in all_presets().values() if name in {f.name for f in dataclasses.fields(p.family)}]
-    if have and name != "n_tokens":
-        return f": it is for {', '.join(have)}"
-    return "; the number of words follows from --text" if name == "n_tokens" else "; its Config sheet lists what it has"
+    if name in COUNTED:
+        return "; the number of words follows from --text"
+    return f": it is for {', '.join(have)}" if have else "; its Config sheet lists what it has"

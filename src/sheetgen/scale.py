@@ -26,9 +26,11 @@ from rich.table import Table
 from sheetgen import words
 from sheetgen.address import Range
 from sheetgen.errors import InputError
+from sheetgen.models import Config
 from sheetgen.ops import Array
 from sheetgen.pages import Cell, Page
 from sheetgen.tensor import Source, Tensor, Trace, apply, control, equal, scope
+from sheetgen.weights import Drawn
 
 SHEET = "Scale"
 SCOPE = "scale"  # d_model → scale.d_model, which the workbook calls scale__d_model
@@ -293,7 +295,7 @@ def vision(s: Sizes) -> Counts:
     tokens = s["n_patches"] + 1
     patches = times(s["n_channels"], s["patch_size"], s["patch_size"], d)
     return Counts(
-        attention=layers * (4 * d * heads * h + 3 * heads * h + d),
+        attention=times(layers, plus(4 * d * heads * h, times(s["qkv_bias"], 3, heads, h), d)),
         feed_forward=times(layers, block(d, s["d_ff"], 2, 1)),
         embedding=plus(patches, d, d, tokens * d, d * classes, classes),  # d, d: bias of the patches, class token
         norms=4 * layers * d + 2 * d,
@@ -386,7 +388,7 @@ EQUATIONS = {
         vision,
         (
             *("d_model", "n_layers", "n_heads", "head_dim", "d_ff", "patch_size", "n_channels"),
-            *("n_patches", "n_classes"),
+            *("n_patches", "n_classes", "qkv_bias"),
         ),
         {
             "embedding": "Numbers in the patch projection, the class token, the positions and the head.",
@@ -454,12 +456,12 @@ def _group(name: str, data: Mapping[str, Any]) -> Group:
     return Group(data["title"], equation, common, tuple(models))
 
 
-def sizes_of(config: Any) -> dict[str, float]:
-    """What the config of a family (see `models`) says of the sizes; what it leaves open, its group says (`table`).
+def sizes_of(config: Config) -> dict[str, float]:
+    """What the config of a family says of the sizes; what it leaves open, its group says (`table`).
 
     A field that is called like a size is that size; True is 1.
     """
-    fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)} | config.more_sizes()
     found = {name: float(fields[name]) for name in SIZES if isinstance(fields.get(name), int | float)}
     if "n_heads" in found:
         found.setdefault("n_kv_heads", found["n_heads"])
@@ -482,20 +484,14 @@ class Columns(Source, Protocol):
         """The numbers of one column [n, 1]; a workbook may hold more rows than `default`. An empty cell is 0."""
 
 
-class _Defaults:
+class _Published(Drawn):
     """The numbers as published (a `Columns`)."""
 
     def column(self, path: str, default: Array) -> Array:
         return default
 
-    def control(self, path: str, default: float) -> float:
-        return default
 
-    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
-        raise NotImplementedError(f"{path}: a table of sizes has no weights")
-
-    def text(self, path: str, default: list[str]) -> list[str]:
-        raise NotImplementedError(f"{path}: a table of sizes has no words")
+PUBLISHED = _Published(0, "zeros", {})
 
 
 @dataclass
@@ -550,7 +546,7 @@ def table(
     rows.append(_row(FREE, own, equation))
     notes[FREE] = "Type sizes here. The row begins as a copy of the one above."
     facts["context"].append(0.0)
-    scale = Scale(_trace(equation, rows, facts, source or _Defaults(), {}))
+    scale = Scale(_trace(equation, rows, facts, source or PUBLISHED, {}))
     _lay_out(scale, equation, [group.title for group in chosen], notes)
     return scale
 
@@ -736,7 +732,7 @@ def select(names: Iterable[str] = (), bytes_per_number: float = 2, n: float = 81
         kin = [model for model in chosen if model.equation == kind]
         if kin:
             rows = [_row(model.name, model.sizes, equation) for model in kin]
-            trace = _trace(equation, rows, _facts(kin), _Defaults(), controls)
+            trace = _trace(equation, rows, _facts(kin), PUBLISHED, controls)
             computed = {t.name: t.value[:, 0] for t in trace.blocks.values() if t.kind == "computed"}
             for i, model in enumerate(kin):
                 numbers[model.name] = rows[i] | {name: float(values[i]) for name, values in computed.items()}

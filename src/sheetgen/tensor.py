@@ -138,6 +138,7 @@ class Tensor:
         self.path: str | None = None
         self.frame: Frame | None = None
         self.where: Where = "below"
+        self.indent = 0  # how many columns it stands further right, so that it stands over its tokens
 
     @property
     def rows(self) -> int:
@@ -160,10 +161,10 @@ class Tensor:
     def T(self) -> Tensor:  # noqa: N802 - as NumPy calls it
         return apply("transpose", self)
 
-    def named(self, name: str, where: Where = "below") -> Tensor:
+    def named(self, name: str, where: Where = "below", indent: int = 0) -> Tensor:
         """This tensor as a block of cells; one that is a block already gets a second one that links to it."""
         tensor = self if self.path is None else apply("link", self)
-        tensor.where = where
+        tensor.where, tensor.indent = where, indent
         _TRACE.get().add(tensor, name)
         return tensor
 
@@ -220,6 +221,12 @@ class Tensor:
         if not 0 <= start < stop <= self.rows:
             raise IndexError(f"{self} has no rows {start} to {stop - 1}")
         return apply("rows", self, start=start, stop=stop)
+
+    def slice_columns(self, start: int, stop: int) -> Tensor:
+        """Some columns, `stop` not included; no block of their own until they are named."""
+        if not 0 <= start < stop <= self.columns:
+            raise IndexError(f"{self} has no columns {start} to {stop - 1}")
+        return apply("columns", self, start=start, stop=stop)
 
     def __str__(self) -> str:
         return f"{self.path or self.op} ({self.rows}×{self.columns})"
@@ -308,6 +315,21 @@ def numbers(name: str, rows: int, columns: int, axes: tuple[str, str] = ("", "")
 def stack(parts: list[Tensor]) -> Tensor:
     """The parts, one below the other; each must be a block."""
     return apply("stack", *parts)
+
+
+def join(parts: list[Tensor]) -> Tensor:
+    """The parts, side by side."""
+    return apply("join", *parts)
+
+
+def patches(image: Tensor, channels: int, size: int) -> Tensor:
+    """The squares of an image, one per column. [channels · height, width] → [channels · size², patches]."""
+    return apply("patches", image, channels=channels, size=size)
+
+
+def flatten(x: Tensor, length: int, stride: int) -> Tensor:
+    """Blocks of `length` columns, one every `stride`, each as one column: [h, T] → [length · h, blocks]."""
+    return apply("flatten", x, length=length, stride=stride)
 
 
 def masked(mask: Tensor, x: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ FILLS: dict[Role, str] = {
     "output": "#D9F0F0",
 }
 HEAT = "#FFFFFF", "#5B9BD5"  # of weights between 0 and 1
+GREYS = "#000000", "#FFFFFF"  # of the pixels of an image
+ON_DARK = {"font_color": "#FFFFFF"}
 LINES: dict[Role, str] = dict.fromkeys(FILLS, "#BFC5CB") | {"weight": "#C00000", "residual": "#7F7F7F"}
 FRAMES = ["#22577A", "#4C7A99", "#8FB0C6"]  # titles of frames, by depth
 FRAME_INKS = ["#FFFFFF", "#FFFFFF", "#12303F"]
@@ -47,10 +49,33 @@ ATTENTION = {
     "KT",
     "mask",
     "mask_chunked",
+    "mask_window",
+    "mask_selected",
+    "mask_blocks",
+    "complete",
+    "any_complete",
+    "softmax",
+    "softmax_max",
+    "softmax_exp",
+    "softmax_sum",
+    "XT",
 }
-GATE = {"rank", "chosen", "g", "gate"}
+GATE = {"rank", "chosen", "g", "gate", "block_scores", "with_forced", "block_rank", "chosen_blocks", "branch_gates"}
 RESIDUAL = {"embed", "mid", "out"}
-OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word", "next_prob"}
+OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word", "next_prob", "label", "label_prob"}
+
+INFINITE = {"masked", "softmax_max", "with_forced"}  # may hold ±10⁹ for ±∞
+WHOLE = {  # whole numbers by their nature, besides those that `_counts` finds
+    "key_position",
+    "key_block_first",
+    "key_of_block",
+    "key_of_selected",
+    "block_last",
+    "any_complete",
+    "shares",
+    "forced",
+    "mask_selected",
+}
 
 
 def role(tensor: Tensor) -> Role:
@@ -74,18 +99,11 @@ def number_format(tensor: Tensor) -> str:
         return "@"
     if tensor.kind == "weight":
         return "0.0###"
-    if tensor.name == "masked":
-        return '[<-1000000]"−∞";0.00'
+    if tensor.name in INFINITE:
+        return '[<-1000000]"−∞";[>1000000]"+∞";0.00'
     if tensor.op == "link":
         return number_format(tensor.operands[0])
-    if tensor.kind != "computed" or tensor.name in (
-        "tokens",
-        "one_hot",
-        "mask",
-        "mask_chunked",
-        "rank",
-        "chosen",
-    ):
+    if tensor.kind != "computed" or tensor.name in WHOLE or _counts(tensor):
         return "General"
     return "0.00"
 

@@ -20,6 +20,7 @@ from sheetgen.layout import SHEET, Label, Layout, Title
 from sheetgen.ops import Array
 from sheetgen.pages import MAP, Page, defined_name
 from sheetgen.presets import Preset
+from sheetgen.scale import Scale
 from sheetgen.tensor import Tensor, Trace
 
 CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same bytes
@@ -43,6 +44,7 @@ def write(
     pages: list[Page],
     style: Style,
     progress: Progress,
+    scale: Scale | None = None,
 ) -> Summary:
     """Write the workbook to `target`, sealed (see `seal`); an existing file is replaced only by a whole one."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".sheetgen-") as folder:
@@ -51,7 +53,7 @@ def write(
         book.set_properties({"title": preset.title, "subject": preset.summary, "created": CREATED})
         book.set_custom_property(seal.PROPERTY, seal.BLANK)
         book.set_calc_mode("auto")
-        summary = _Writer(book, trace, layout, style, progress).write(preset, pages)
+        summary = _Writer(book, trace, layout, style, progress).write(preset, pages, scale)
         book.close()
         seal.seal(draft, target)
     return summary
@@ -72,7 +74,7 @@ class _Writer:
             self.formats[key] = self.book.add_format(properties)
         return self.formats[key]
 
-    def write(self, preset: Preset, pages: list[Page]) -> Summary:
+    def write(self, preset: Preset, pages: list[Page], scale: Scale | None) -> Summary:
         before = [page for page in pages if page.name == MAP]
         for page in before:
             self.page(page)
@@ -80,7 +82,11 @@ class _Writer:
         for page in pages:
             if page not in before:
                 self.page(page)
-        for path, place in self.layout.places.items():
+        places = dict(self.layout.places)
+        if scale:
+            self.scale(scale)
+            places |= scale.places
+        for path, place in places.items():
             self.book.define_name(defined_name(path), f"={place.absolute}")
         return self.summary
 
@@ -150,9 +156,12 @@ class _Writer:
         else:
             self.constants(sheet, place, tensor.value, look)
         if tensor.kind == "control":
-            self.control(sheet, tensor, place)
-        elif tensor.path == "words":
-            self.sentence(sheet, place)
+            self.limits(sheet, tensor, place)
+            self.text(sheet, place.top, place.right + 1, words.sentence(tensor), theme.EQUATION)
+        elif tensor.name == "words":
+            self.sentence(sheet, tensor, place)
+        elif tensor.name == "image":
+            self.picture(sheet, place)
         elif tensor.name in ("pattern", "probs"):
             low, high = theme.HEAT
             scale = {
@@ -194,14 +203,11 @@ class _Writer:
                 else:
                     sheet.write_number(place.top + row, place.left + column, cell, look)
 
-    def control(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
-        """Limits of a control and, beside it, what it does."""
+    def limits(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
+        """What may be typed into the cells of a control."""
         low, high, whole = (tensor.settings[key] for key in ("low", "high", "whole"))
         sheet.data_validation(
-            place.top,
-            place.left,
-            place.top,
-            place.left,
+            *(place.top, place.left, place.bottom, place.right),
             {
                 "validate": "integer" if whole else "decimal",
                 "criteria": "between",
@@ -211,9 +217,17 @@ class _Writer:
                 "error_message": f"{tensor.name} must be {'a whole number ' if whole else ''}from {low:g} to {high:g}.",
             },
         )
-        self.text(sheet, place.top, place.right + 1, words.sentence(tensor), theme.EQUATION)
 
-    def sentence(self, sheet: Worksheet, place: Range) -> None:
+    def picture(self, sheet: Worksheet, place: Range) -> None:
+        """Pixels as shades of grey: the smallest black, the largest white; light numbers on dark."""
+        area = place.top, place.left, place.bottom, place.right
+        low, high = theme.GREYS
+        sheet.conditional_format(*area, {"type": "2_color_scale", "min_color": low, "max_color": high})
+        pixels = place.absolute.partition("!")[2]
+        dark = f"=2*{place.part(0, 0).a1}<MAX({pixels})+MIN({pixels})"
+        sheet.conditional_format(*area, {"type": "formula", "criteria": dark, "format": self.look(theme.ON_DARK)})
+
+    def sentence(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
         """Words are chosen from the vocabulary; one that it does not have is marked."""
         area = place.top, place.left, place.bottom, place.right
         vocabulary = self.layout.places["vocabulary"]
@@ -226,7 +240,7 @@ class _Writer:
                 "error_message": "Choose a word from the list: the model knows no other.",
             },
         )
-        known = self.layout.places["in_vocabulary"].part(0, 0).a1
+        known = self.layout.places[str(tensor.path).removesuffix("words") + "in_vocabulary"].part(0, 0).a1
         unknown = f'={known}="✗"'
         sheet.conditional_format(*area, {"type": "formula", "criteria": unknown, "format": self.look(theme.WRONG_WORD)})
 
@@ -243,7 +257,7 @@ class _Writer:
 
     # --- the sheets around it ------------------------------------------------------------------------------------
 
-    def page(self, page: Page) -> None:
+    def page(self, page: Page) -> Worksheet:
         sheet = self.add_sheet(page.name)
         sheet.hide_gridlines(2)
         sheet.set_landscape()
@@ -251,7 +265,7 @@ class _Writer:
         for column, width in enumerate(page.widths):
             sheet.set_column(column, column, width, self.look(theme.CELL))
         for cell in page.cells:
-            look = self.look(getattr(theme, cell.look))
+            look = self.look(getattr(theme, cell.look) | ({"indent": cell.indent} if cell.indent else {}))
             self.summary.cells += 1
             if cell.link:
                 # To the defined name, so that the link follows when rows are inserted.
@@ -262,6 +276,26 @@ class _Writer:
             look = self.look(theme.CELL | {"num_format": "0.00", "align": "left"})
             for formula in formulas_of(mirror.tensor, mirror.range, self.layout.places, self.style):
                 self.formula(sheet, formula, look)
+        return sheet
+
+    def scale(self, scale: Scale) -> None:
+        """The table of published models; yellow is what a reader is meant to change."""
+        sheet = self.page(scale.page)
+        sheet.freeze_panes(*scale.freeze)
+        for (row, column), note in scale.notes.items():
+            sheet.write_comment(row, column, note, {"x_scale": 3, "author": "sheetgen", "font_size": 10})
+        for path, tensor in scale.trace.blocks.items():
+            place, number = scale.places[path], {"num_format": scale.formats[path]}
+            look = self.look(theme.block(tensor) | number)
+            if tensor.kind == "computed":
+                for formula in formulas_of(tensor, place, scale.places, self.style):
+                    self.formula(sheet, formula, look)
+                continue
+            self.constants(sheet, place, tensor.value, look)
+            if place.bottom == scale.free:
+                own = self.look(theme.block(tensor) | number | {"bg_color": theme.FILLS["control"]})
+                self.constants(sheet, place.part(place.rows - 1, 0), tensor.value[-1:], own)
+            self.limits(sheet, tensor, place)
 
     def add_sheet(self, name: str) -> Worksheet:
         self.summary.sheets.append(name)

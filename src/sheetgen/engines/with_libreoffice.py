@@ -16,7 +16,6 @@ import zipfile
 from pathlib import Path
 from xml.parsers import expat
 
-
 from sheetgen.address import Range, parse_range
 from sheetgen.book import MAX_ARRAY_CELLS, Book, read_values
 from sheetgen.engines import EngineError, EngineUnavailable, Values, grid_of, soffice

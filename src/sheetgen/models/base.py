@@ -30,6 +30,10 @@ class Config:
         """Compute the model once; each named tensor enters the open trace."""
         raise NotImplementedError
 
+    def more_sizes(self) -> dict[str, float]:
+        """Sizes of the sheet Scale that no field of this family is called like."""
+        return {}
+
     def prediction(self, trace: Trace) -> str:
         """What the model says about its input, in a line."""
         raise NotImplementedError

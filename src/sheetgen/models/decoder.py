@@ -64,17 +64,23 @@ class Decoder(Config):
     mlp_bias: bool = setting(False, "Whether the matrices of the feed-forward block add a bias.")
     activation: nn.Activation = setting("silu", "Curve of the feed-forward block.")
     gated: bool = setting(True, "W_down·(curve(W_gate·x) ⊙ W_up·x); otherwise W_down·curve(W_up·x).")
-    positions: Literal["rope", "learned"] = setting("rope", "Positions turn queries and keys, or are added once.")
+    positions: Literal["rope", "learned", "none"] = setting(
+        "rope", "rope: positions turn queries and keys; learned: they are added once; none."
+    )
     n_positions: int = setting(16, "Rows of the table of learned positions.")
     rope_theta: float = setting(10000.0, "Base of RoPE's angles; a control, live in the sheet.")
     rope_pairing: nn.Pairing = setting(
         "half", "Which features RoPE turns together: (i, i+h/2) as Hugging Face, or (2i, 2i+1) as the original Llama."
     )
     rotary_fraction: float = setting(1.0, "Share of the features of a head that RoPE turns; the others stay.", low=0)
-    rope_scaling: Literal["none", "llama3"] = setting("none", "Slow pairs turn even slower, for long contexts.")
-    rope_factor: float = setting(8.0, "llama3 scaling: how much slower.")
-    rope_low_freq: float = setting(1.0, "llama3 scaling: wavelengths above rope_original / this are slowed fully.")
-    rope_high_freq: float = setting(4.0, "llama3 scaling: wavelengths below rope_original / this stay.")
+    rope_scaling: Literal["none", "linear", "llama3"] = setting(
+        "none", "For long contexts. linear: all pairs turn slower; llama3: the slow pairs turn even slower."
+    )
+    rope_factor: float = setting(8.0, "linear and llama3 scaling: how much slower.")
+    rope_low_freq: float = setting(
+        1.0, "llama3 scaling: wavelengths above rope_original / this are slowed fully.", low=0
+    )
+    rope_high_freq: float = setting(4.0, "llama3 scaling: wavelengths below rope_original / this stay.", low=0)
     rope_original: int = setting(8192, "llama3 scaling: the context the model was first trained on.")
     window: int = setting(0, "Sliding window: a query sees so many keys, its own included; 0: all.", low=0)
     window_from: int = setting(0, "First layer with the sliding window, counted from 0.", low=0)
@@ -90,7 +96,7 @@ class Decoder(Config):
             )
         if self.positions == "rope" and self.head_dim % 2:
             raise InputError(f"head_dim {self.head_dim} is odd, but RoPE turns pairs: choose {self.head_dim + 1}")
-        if self.rotary_fraction > 1 or self.rotary % 2 or self.rotary == 0:
+        if self.positions == "rope" and (self.rotary_fraction > 1 or self.rotary % 2 or self.rotary == 0):
             raise InputError(
                 f"rotary_fraction {self.rotary_fraction} of head_dim {self.head_dim} is no even number of features: "
                 f"choose one of {', '.join(f'{r / self.head_dim:g}' for r in range(2, self.head_dim + 1, 2))}"
@@ -102,6 +108,18 @@ class Decoder(Config):
     def rotary(self) -> int:
         """How many features of a head RoPE turns."""
         return int(self.head_dim * self.rotary_fraction) if self.positions == "rope" else self.head_dim
+
+    def more_sizes(self) -> dict[str, float]:
+        return {
+            "ffn_matrices": 3 if self.gated else 2,
+            "ffn_bias": self.mlp_bias,
+            "qkv_bias": self.attention_bias != "none",
+            "o_bias": self.attention_bias == "all",
+            "norm_size": 1 if self.norm == "rms" else 2,
+            "head_norm": self.qk_norm == "head",
+            "full_norm": self.qk_norm == "all",
+            "n_positions": self.n_positions if self.positions == "learned" else 0,
+        }
 
     def prediction(self, trace: Trace) -> str:
         words, word, p = (trace[path].value[0] for path in ("words", "next_word", "next_prob"))
@@ -164,16 +182,20 @@ class Decoder(Config):
         return found
 
     def rope(self, position: Tensor, controls: dict[str, Tensor]) -> nn.Rope | None:
-        """Tables of the rotation; None for learned positions."""
+        """Tables of the rotation; None when positions do not turn queries and keys."""
         if self.positions != "rope":
             return None
+        with scope("rope", "RoPE tables"):
+            return self.rotation(position, controls["rope_theta"])
+
+    def rotation(self, position: Tensor, theta: Tensor) -> nn.Rope:
+        """Tables of the rotation by these positions, as this model scales it."""
         scaling = None
+        if self.rope_scaling == "linear":
+            position = (position / self.rope_factor).named("slow_position")
         if self.rope_scaling == "llama3":
             scaling = nn.Slower(self.rope_factor, self.rope_low_freq, self.rope_high_freq, self.rope_original)
-        with scope("rope", "RoPE tables"):
-            return nn.rope_tables(
-                position, controls["rope_theta"], self.head_dim, self.rotary, self.rope_pairing, scaling
-            )
+        return nn.rope_tables(position, theta, self.head_dim, self.rotary, self.rope_pairing, scaling)
 
     def more(self, context: Context) -> Context:
         """Rows of positions that only some models have."""
@@ -295,6 +317,10 @@ class Mixture(Decoder):
             raise InputError(
                 f"top_k {self.top_k} is more than n_experts {self.n_experts}: choose at most {self.n_experts}"
             )
+
+    def more_sizes(self) -> dict[str, float]:
+        dense = self.n_layers - self.n_layers // self.moe_every
+        return super().more_sizes() | {"n_shared_experts": self.shared_expert, "n_dense_layers": dense}
 
     def controls(self) -> dict[str, Tensor]:
         return super().controls() | {"top_k": control("top_k", self.top_k, low=1, high=self.n_experts, whole=True)}

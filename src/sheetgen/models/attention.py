@@ -1,0 +1,67 @@
+"""Attention by itself, in three steps: without parameters, with queries, keys and values, and causal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sheetgen import nn
+from sheetgen.models.base import Config, setting
+from sheetgen.tensor import Tensor, Trace, constant, masked, rows_of, scope, section, sqrt, text, weight
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention(Config):
+    """softmax(XᵀX/√d); softmax(KᵀQ/√h) with Q, K, V = W·X; the same with the future hidden.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
+    """
+
+    family: ClassVar[str] = "attention"
+
+    d_model: int = setting(4, "Numbers per token.")
+    head_dim: int = setting(3, "Length of one query, key or value.")
+    vocab_size: int = setting(6, "Words in the vocabulary.")
+    n_tokens: int = setting(6, "Words in the sentence: token columns.")
+
+    def prediction(self, trace: Trace) -> str:
+        words, pattern = trace["words"].value[0], trace["step_3.pattern"].value[:, -1]
+        most = int(np.argmax(pattern))
+        return f"the last word, {words[-1]}, looks most at {words[most]} ({pattern[most]:.2f})"
+
+    def forward(self) -> None:
+        """Words → three mixtures of their vectors."""
+        x = embed(self.n_tokens, self.vocab_size, self.d_model)
+        with section("Positions: what is hidden in step 3"):
+            position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")
+            mask = nn.causal_mask(position.T.named("key_position", "left"), position)
+        with scope("step_1", "Step 1, no parameters: tokens mix with those they resemble"):
+            x_here = x.named("X")
+            scores = (x_here.T.named("XT", "left") @ x_here / sqrt(rows_of(x_here))).named("scores")
+            pattern = nn.softmax(scores, "pattern")
+            (x.named("X_mixed") @ pattern).named("z")
+        with scope("step_2", "Step 2, learned: what a token seeks (Q), shows (K), gives (V)"):
+            x_here = x.named("X")
+            q, k, v = (self.project(name, x_here) for name in "QKV")
+            scores = (k.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
+            pattern = nn.softmax(scores, "pattern")
+            (v.named("V_mixed") @ pattern).named("z")
+        with scope("step_3", "Step 3, causal: the same, but no token sees a later one"):
+            hidden = masked(mask, scores.named("scores")).named("masked", "beside")
+            pattern = nn.softmax(hidden, "pattern")
+            (v.named("V_mixed") @ pattern).named("z")
+
+    def project(self, name: str, x: Tensor) -> Tensor:
+        """W·X. [d, T] → [h, T]."""
+        return (weight(f"W_{name}", self.head_dim, x.rows, axes=("head_dim", "d_model")) @ x).named(name)
+
+
+def embed(n_tokens: int, vocab_size: int, d_model: int) -> Tensor:
+    """The sentence as vectors, words to be chosen in the sheet. [d, T]."""
+    with section("Input: words, ids, embedding"):
+        sentence = text("words", n_tokens, across=True)
+        table = text("vocabulary", vocab_size, across=False, where="left")
+        one_hot, embedding = nn.look_up(sentence, table, weight, d_model)
+        return (embedding.T @ one_hot).named("embed")

@@ -1,0 +1,320 @@
+"""Native sparse attention: each query reads compressed blocks, a few chosen blocks, and a window.
+
+`Nsa` is the published form as the layer of a decoder; `NsaLecture` the small form of the lecture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from sheetgen import nn
+from sheetgen.errors import InputError
+from sheetgen.models.attention import embed
+from sheetgen.models.base import Config, divisors, setting
+from sheetgen.models.decoder import Context, Decoder
+from sheetgen.tensor import (
+    Tensor,
+    Trace,
+    choose,
+    constant,
+    control,
+    flatten,
+    less,
+    less_equal,
+    masked,
+    max_rows,
+    rank,
+    rows_of,
+    scope,
+    section,
+    sigmoid,
+    sqrt,
+    weight,
+)
+
+FORCED = 1e9  # score of a block that is read in any case
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocks(Context):
+    """What the blocks of tokens are: t tokens, c compressed blocks, s blocks to select from."""
+
+    complete: Tensor  # 1 where the block (row) has ended when the query comes [c, t]
+    any_complete: Tensor  # 1 where there is such a block [1, t]
+    member: Tensor  # 1 where the token (row) is in the block to select from [t, s]
+    shares: Tensor  # strides that a compressed block shares with one to select from [s, c]
+    forced: Tensor | None  # 1 where the block is read whatever its score [s, t]
+    block_rope: nn.Rope | None  # rotation by the place of a compressed block's first token
+
+
+def between(first: Tensor, key: Tensor, length: int) -> Tensor:
+    """1 where first ≤ key < first + length. [1, n], [t, 1] → [t, n]."""
+    return less_equal(first, key) * less(key, first + float(length))
+
+
+def enough_words(n_tokens: int, block: int) -> None:
+    """Refuse a sentence that fills no block."""
+    if n_tokens < block:
+        raise InputError(
+            f"the sentence has {n_tokens} words, but a block has {block}: give at least {block} words, "
+            f"or --set block={n_tokens}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nsa(Decoder):
+    """A decoder with native sparse attention: z = g_c·compressed + g_s·selected + g_w·window, g = σ(W·x).
+
+    Source: Yuan et al. 2025, arXiv:2502.11089, equations 5–12. Keys and values are shared by the three branches and
+    the gates are one linear map, as public implementations have it (fla-org/native-sparse-attention;
+    XunhaoLai/native-sparse-attention-triton, whose order of compression and RoPE is `rope_blocks` = "after").
+    """
+
+    family: ClassVar[str] = "nsa"
+
+    n_layers: int = setting(1, "Number of layers, one below the other.")
+    block: int = setting(2, "Tokens in a block that is compressed to one key and one value.")
+    stride: int = setting(1, "Tokens from the start of one such block to the next; less than block: they overlap.")
+    select_block: int = setting(2, "Tokens in a block that is selected; a multiple of stride.")
+    n_select: int = setting(2, "Blocks that a query reads in full, forced ones included; a control, live in the sheet.")
+    n_initial: int = setting(0, "First blocks of the sentence that are always among them.", low=0)
+    n_local: int = setting(1, "Latest blocks, the query's own included, that are always among them.", low=0)
+    window: int = setting(2, "The window branch sees so many keys, the query's own included; 0: all.", low=0)
+    phi: Literal["linear", "mean"] = setting("linear", "Compression of a block: a trainable matrix, or the mean.")
+    phi_shared: bool = setting(False, "Keys and values are compressed by the same matrix.")
+    block_positions: bool = setting(True, "Trainable numbers are added to the keys by their place in the block.")
+    rope_blocks: Literal["after", "before", "none"] = setting(
+        "after", "In the compressed branch: RoPE turns the compressed keys by their first place, the keys, or nothing."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("block", "select_block"):
+            size = getattr(self, name)
+            if size % self.stride:
+                raise InputError(
+                    f"{name} {size} is no multiple of stride {self.stride}: choose "
+                    f"{size + -size % self.stride}, or a stride of {' or '.join(map(str, divisors(size)))}"
+                )
+        enough_words(self.n_tokens, self.block)
+        if self.n_select < self.n_initial + self.n_local:
+            raise InputError(
+                f"n_select {self.n_select} cannot hold n_initial {self.n_initial} and n_local {self.n_local} blocks: "
+                f"choose at least {self.n_initial + self.n_local}"
+            )
+
+    @property
+    def n_blocks(self) -> int:
+        """How many blocks are compressed; tokens that fill no block are left over."""
+        return (self.n_tokens - self.block) // self.stride + 1
+
+    def controls(self) -> dict[str, Tensor]:
+        return super().controls() | {"n_select": control("n_select", self.n_select, low=1, whole=True)}
+
+    def masks(self, key: Tensor, query: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
+        found = super().masks(key, query, controls)
+        return found if "causal" in found else {"causal": nn.causal_mask(key, query)} | found
+
+    def more(self, context: Context) -> Blocks:
+        """The blocks: which tokens they hold, which queries may see them, how the two kinds overlap."""
+        position = context.position
+        with section("Blocks to compress"):
+            first = constant("block_first", np.arange(self.n_blocks)[None] * self.stride, where="below")
+            key = position.T.named("key_of_block", "left")
+            inside = between(first, key, self.block).named("in_block")
+            last = (first.T + (self.block - 1.0)).named("block_last", "left")
+            complete = less_equal(last, position).named("complete")
+            any_complete = max_rows(complete).named("any_complete")
+        with section("Blocks to select from"):
+            starts = np.arange(0, self.n_tokens, self.select_block)[None]
+            select_first = constant("select_first", starts, where="below")
+            key = position.T.named("key_of_selected", "left")
+            member = between(select_first, key, self.select_block).named("in_selected")
+            shares = (member.T @ inside / float(self.stride)).named("shares")
+            forced = self.forced(select_first, position)
+        block_rope = None
+        if self.positions == "rope" and self.rope_blocks == "after":
+            with scope("rope_blocks", "RoPE tables of the compressed keys"):
+                block_rope = self.rotation(first, context.controls["rope_theta"])
+        return Blocks(
+            **vars(context),
+            complete=complete,
+            any_complete=any_complete,
+            member=member,
+            shares=shares,
+            forced=forced,
+            block_rope=block_rope,
+        )
+
+    def forced(self, select_first: Tensor, position: Tensor) -> Tensor | None:
+        """1 for the blocks that a query reads whatever their score; None when there are none. [s, t] or [s, 1]."""
+        first, size = select_first.T, self.select_block
+        rules = []
+        if self.n_initial:
+            rules.append(less(first, float(size * self.n_initial)))
+        if self.n_local:
+            rules.append(less_equal(first, position) * less(position, first + float(size * self.n_local)))
+        if not rules:
+            return None
+        return (choose(rules[0], 1.0, rules[1]) if len(rules) > 1 else rules[0]).named("forced")
+
+    def attention(self, i: int, x: Tensor, context: Context) -> Tensor:
+        """All heads of a layer and their projection back; heads that share keys and values choose the same blocks."""
+        assert isinstance(context, Blocks)
+        x = nn.with_ones(x) if self.attention_bias != "none" else x
+        norms = self.shared_norms(x, context)
+        heads = []
+        for g in range(self.n_kv_heads):
+            heads += self.group(i, g, x, norms, context)
+        return nn.project_out(heads, weight, self.d_model, self.attention_bias == "all")
+
+    def group(
+        self, i: int, g: int, x: Tensor, norms: tuple[Tensor | None, Tensor | None], context: Blocks
+    ) -> list[Tensor]:
+        """The heads that share keys and values g. [d, t] → [h, t] each."""
+        size = self.n_heads // self.n_kv_heads
+        heads = range(g * size, (g + 1) * size)
+        owner, whose = (f"kv_{g}", f"heads {self.shared_by(g)}") if size > 1 else (f"head_{g}", f"head {g}")
+        with scope(owner, f"Keys and values of {whose}, and their blocks compressed"):
+            raw = self.project("K", g, x, norms[1], context)
+            k, v = self.prepare(i, raw, "K", context), self.value(x)
+            k_blocks, v_blocks = self.compress(raw, k, v, context)
+        queries, patterns, compressed = [], [], []
+        for j in heads:
+            with scope(f"head_{j}", f"Head {j}: query and compressed branch"):
+                raw = self.project("Q", j, x, norms[0], context)
+                queries.append(self.prepare(i, raw, "Q", context))
+                q = raw if self.rope_blocks == "none" else queries[-1]
+                with scope("compressed", "Compressed branch: every complete block as one key and one value"):
+                    q = q.named("query")
+                    scores = (k_blocks.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
+                    patterns.append(weigh(scores, context.complete, context.any_complete))
+                    compressed.append((v_blocks.named("V") @ patterns[-1]).named("z_branch"))
+        with scope(owner, f"Selection: which blocks {whose} will read in full"):
+            mask = self.select(patterns, context)
+        outputs = []
+        for j, q, z in zip(heads, queries, compressed, strict=True):
+            with scope(f"head_{j}", f"Head {j}: selected blocks, window, and the sum of the branches"):
+                parts = [z]
+                q = q.named("query")
+                scores = (k.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
+                for name, title, seen in (
+                    ("selected", "Selected branch: all tokens of the chosen blocks", mask),
+                    ("window", "Window branch: the latest tokens", self.mask_of(i, context)),
+                ):
+                    with scope(name, title):
+                        pattern = nn.softmax(masked(seen, scores).named("masked"), "pattern")
+                        parts.append((v.named("V") @ pattern).named("z_branch"))
+                gates = sigmoid(weight("W_branch", 3, x.rows, axes=("", x.axes[0])) @ x).named("branch_gates")
+                outputs.append(nn.total([gates[b] * part for b, part in enumerate(parts)]).named("z_gated"))
+        return outputs
+
+    def compress(self, raw: Tensor, k: Tensor, v: Tensor, context: Blocks) -> tuple[Tensor, Tensor]:
+        """One key and one value for each block: φ of its tokens, one below the other. [h, t] → [h, c] each."""
+        keys = flatten(k if self.rope_blocks == "before" else raw, self.block, self.stride)
+        if self.block_positions:
+            keys = keys + weight("block_positions", keys.rows, 1)
+        keys = keys.named("K_blocks")
+        phi = self.phi_of("K", keys)
+        k_blocks = (phi @ keys).named("K_cmp")
+        values = flatten(v, self.block, self.stride).named("V_blocks")
+        phi = phi.named("phi_V", "left") if self.phi_shared or self.phi == "mean" else self.phi_of("V", values)
+        v_blocks = (phi @ values).named("V_cmp")
+        return nn.rotate(k_blocks, context.block_rope, "K_cmp") if context.block_rope else k_blocks, v_blocks
+
+    def phi_of(self, name: str, blocks: Tensor) -> Tensor:
+        """The matrix that makes one vector of a flattened block. [h, block · h]."""
+        if self.phi == "linear":
+            return weight(f"phi_{name}", self.head_dim, blocks.rows, axes=("head_dim", ""))
+        mean = np.tile(np.eye(self.head_dim), self.block) / self.block
+        return constant(f"phi_{name}", mean, axes=("head_dim", ""))
+
+    def select(self, patterns: list[Tensor], context: Blocks) -> Tensor:
+        """The tokens of the best blocks, scored by what the compressed branch of all heads took. c×t each → [t, t]."""
+        taken = nn.total(patterns).named("taken")
+        scores = (context.shares.named("shares", "left") @ taken).named("block_scores")
+        if context.forced is not None:
+            scores = choose(context.forced, FORCED, scores).named("with_forced", "beside")
+        place = rank(scores).named("block_rank", "beside")
+        chosen = less(place, context.controls["n_select"]).named("chosen_blocks", "beside")
+        tokens = (context.member.named("in_selected", "left") @ chosen) * context.masks["causal"]
+        return tokens.named("mask_selected")
+
+
+def weigh(scores: Tensor, seen: Tensor, anything: Tensor) -> Tensor:
+    """Softmax of each column over what is seen; 0 where nothing is. [k, t], [k, t], [1, t] → [k, t]."""
+    weights = nn.softmax(masked(seen, scores).named("masked", "beside"), "softmax")
+    return (anything * weights).named("pattern", "beside")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NsaLecture(Config):
+    """The lecture's form: blocks of queries meet blocks of keys, each flattened and compressed by one Linear.
+
+    The published NSA (`Nsa`) compresses keys and values only, and weighs its branches by gates.
+    """
+
+    family: ClassVar[str] = "nsa_lecture"
+
+    d_model: int = setting(4, "Numbers per token.")
+    head_dim: int = setting(3, "Length of one query, key or value.")
+    block: int = setting(3, "Tokens in a block; tokens that fill no block are left over.")
+    window: int = setting(3, "The slide sees so many keys, the query's own included; a control, live in the sheet.")
+    vocab_size: int = setting(6, "Words in the vocabulary.")
+    n_tokens: int = setting(6, "Words in the sentence: token columns.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        enough_words(self.n_tokens, self.block)
+
+    def prediction(self, trace: Trace) -> str:
+        chosen = trace["selected.chosen_blocks"].value[:, -1]
+        words, first = trace["words"].value[0], int(np.argmax(chosen)) * self.block
+        return f"the last block reads block {first // self.block}: {' '.join(words[first : first + self.block])}"
+
+    def forward(self) -> None:
+        """Words → what compression, selection and the slide make of them."""
+        count = self.n_tokens // self.block
+        with scope("control", "Controls: change a number, the model follows"):
+            window = control("window", self.window, low=1, whole=True)
+        x = embed(self.n_tokens, self.vocab_size, self.d_model)
+        with section("Positions: the slide, and which token is in which block"):
+            position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")
+            key = position.T.named("key_position", "left")
+            causal = nn.causal_mask(key, position)
+            slide = nn.window_mask(key, position, window)
+            first = constant("block_first", np.arange(count)[None] * self.block, where="below")
+            key = position.T.named("key_of_block", "left")
+            member = between(first, key, self.block).named("in_block")
+            has_block = less(position, float(count * self.block)).named("has_block")
+            earlier = less_equal(first.T.named("key_block_first", "left"), first).named("mask_blocks")
+        with section("Queries, keys and values"):
+            q, k, v = (
+                (weight(f"W_{name}", self.head_dim, self.d_model, axes=("head_dim", "d_model")) @ x).named(name)
+                for name in "QKV"
+            )
+            scores = (k.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
+        with scope("compressed", "Compress: queries too (the published NSA compresses keys and values only)"):
+            linear = weight("W_C", self.head_dim, self.block * self.head_dim, axes=("head_dim", ""), where="below")
+            q_cmp, k_cmp, v_cmp = (self.compress(name, x, linear) for name, x in (("Q", q), ("K", k), ("V", v)))
+            pattern = nn.attend(q_cmp, k_cmp, earlier)
+            by_block = (v_cmp.named("V") @ pattern).named("z_blocks")
+            compressed = (by_block @ member.T).named("z_branch")
+        with scope("selected", "Select: the block with the largest weight"):
+            chosen = less(rank(pattern).named("block_rank"), 1.0).named("chosen_blocks", "beside")
+            seen = (member @ chosen @ member.T * causal).named("mask_selected")
+            pattern = weigh(scores, seen, has_block)
+            selected = (v.named("V") @ pattern).named("z_branch")
+        with scope("window", "Slide: the latest tokens"):
+            pattern = nn.softmax(masked(slide, scores).named("masked"), "pattern")
+            latest = (v.named("V") @ pattern).named("z_branch")
+        with section("Output: the three added"):
+            (compressed + selected + latest).named("three")
+
+    def compress(self, name: str, x: Tensor, linear: Tensor) -> Tensor:
+        """One vector for each block: the Linear times its tokens, one below the other. [h, t] → [h, blocks]."""
+        blocks = flatten(x, self.block, self.block).named(f"{name}_blocks")
+        return (linear.named(f"W_C_{name}", "left") @ blocks).named(f"{name}_cmp")

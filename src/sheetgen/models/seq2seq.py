@@ -1,0 +1,142 @@
+"""The transformer of 2017: an encoder reads a sentence, a decoder writes its translation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sheetgen import nn
+from sheetgen.errors import InputError
+from sheetgen.models.base import Config, setting
+from sheetgen.tensor import (
+    Tensor,
+    Trace,
+    constant,
+    control,
+    equal,
+    known,
+    lookup,
+    rows_of,
+    scope,
+    section,
+    sqrt,
+    text,
+    weight,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seq2Seq(Config):
+    """Encoder and decoder with cross-attention, a norm after every part, one vocabulary and embedding table for all.
+
+    In the decoder, `layer_<i>.head_<h>` is the causal self-attention and `layer_<i>.cross.head_<h>` reads the encoder.
+    Source: Vaswani et al. 2017, arXiv:1706.03762; transformers/models/marian/modeling_marian.py.
+    """
+
+    family: ClassVar[str] = "seq2seq"
+    inputs: ClassVar[str] = "translation"
+
+    d_model: int = setting(8, "Width of the residual stream: numbers per token; even, for sine and cosine.")
+    n_layers: int = setting(2, "Layers of the encoder, and as many of the decoder.")
+    n_heads: int = setting(2, "Attention heads per layer.")
+    head_dim: int = setting(4, "Length of one query, key or value.")
+    d_ff: int = setting(16, "Hidden width of the feed-forward block.")
+    vocab_size: int = setting(12, "Words in the vocabulary of both languages.")
+    n_source: int = setting(3, "Words in the sentence: columns of the encoder.")
+    n_target: int = setting(4, "Words of the translation, the start sign included: columns of the decoder.")
+    norm_eps: float = setting(1e-5, "Added under the root of each norm; a control, live in the sheet.", low=0)
+    bias: bool = setting(True, "Whether the matrices of attention add a bias: Marian has it, the paper has not.")
+    logits_bias: bool = setting(True, "Whether the logits add a bias per word, as Marian's.")
+    activation: nn.Activation = setting("relu", "Curve of the feed-forward block.")
+    position_base: float = setting(10000.0, "Base of the wavelengths of the positions; a control, live in the sheet.")
+    position_order: nn.Order = setting(
+        "concatenated", "concatenated: all sines, then all cosines, as Marian; interleaved: in turn, as the paper."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.d_model % 2:
+            raise InputError(f"d_model {self.d_model} is odd, but sine and cosine are pairs: choose {self.d_model + 1}")
+
+    def more_sizes(self) -> dict[str, float]:
+        return {"qkv_bias": self.bias, "o_bias": self.bias, "n_positions": 0}
+
+    def prediction(self, trace: Trace) -> str:
+        source, target, word, p = (
+            trace[path].value[0] for path in ("encoder.words", "decoder.words", "next_word", "next_prob")
+        )
+        return f"{' '.join(source)} → {' '.join(target)} → {word[-1]} ({p[-1]:.2f})"
+
+    def forward(self) -> None:
+        """Words of both sentences → next-word probabilities of the translation."""
+        with scope("control", "Controls: change a number, the model follows"):
+            eps = control("norm_eps", self.norm_eps, low=0)
+            base = control("position_base", self.position_base, low=1)
+        with section("Shared by both sides: vocabulary and embedding table"):
+            vocabulary = text("vocabulary", self.vocab_size, across=False, where="left")
+            constant("id", np.arange(self.vocab_size)[:, None], ("vocabulary", ""))
+            table = weight("W_E", self.vocab_size, self.d_model, axes=("vocabulary", "d_model"), where="below")
+        with section("Shared by both sides: positions"):
+            place = constant("position", np.arange(max(self.n_source, self.n_target))[None], where="below")
+            places = nn.sinusoids(place, base, self.d_model, self.position_order)
+        with scope("encoder"):
+            with section("Input: the sentence"):
+                x = self.embed(self.n_source, vocabulary, table, places)
+            for i in range(self.n_layers):
+                with scope(f"layer_{i}"):
+                    x = self.encode(x, eps)
+            memory = x.named("out")
+        with scope("decoder"):
+            with section("Input: the translation so far"):
+                x = self.embed(self.n_target, vocabulary, table, places)
+            with section("Mask: a word sees itself and those before it"):
+                query = constant("position", np.arange(self.n_target)[None], ("", "decoder.words"), "below")
+                key = constant("key_position", np.arange(self.n_target)[:, None], ("decoder.words", ""))
+                mask = nn.causal_mask(key, query)
+            for i in range(self.n_layers):
+                with scope(f"layer_{i}"):
+                    x = self.decode(x, memory, mask, eps)
+        with section("Output: next-word probabilities"):
+            nn.predict(x, weight, vocabulary, table.named("W_U", "left"), self.logits_bias)
+
+    def embed(self, count: int, vocabulary: Tensor, table: Tensor, places: Tensor) -> Tensor:
+        """W_Eᵀ·one-hot · √d + positions. [d, T]."""
+        words = text("words", count, across=True)
+        ids = lookup(words, vocabulary).named("tokens")
+        known(ids).named("in_vocabulary")
+        rows = constant("id", np.arange(self.vocab_size)[:, None], ("vocabulary", ""))
+        shown = table.named("W_E", "left")
+        one_hot = equal(rows, ids).named("one_hot")
+        x = (shown.T @ one_hot).named("word_embed")
+        return (x * sqrt(rows_of(x)) + places.slice_columns(0, count)).named("embed")
+
+    @property
+    def heads(self) -> nn.Heads:
+        return nn.Heads(self.n_heads, self.head_dim, self.bias, self.bias)
+
+    def encode(self, x: Tensor, eps: Tensor) -> Tensor:
+        """One layer of the encoder: every word sees every other. [d, S] → [d, S]."""
+        with section("Attention"):
+            x = (x + nn.multi_head(x, x, weight, self.heads, None)).named("mid")
+            x = nn.layer_norm(x, weight, eps, "norm_1")
+        return self.feed_forward(x, eps)
+
+    def decode(self, x: Tensor, memory: Tensor, mask: Tensor, eps: Tensor) -> Tensor:
+        """One layer of the decoder: earlier words of the translation, then the whole sentence. [d, T] → [d, T]."""
+        with section("Self-attention"):
+            x = (x + nn.multi_head(x, x, weight, self.heads, mask)).named("mid")
+            x = nn.layer_norm(x, weight, eps, "norm_1")
+        with scope("cross", "Cross-attention: queries from the translation, keys and values from the sentence"):
+            x = (x + nn.multi_head(x, memory, weight, self.heads, None)).named("mid")
+            x = nn.layer_norm(x, weight, eps, "norm")
+        return self.feed_forward(x, eps)
+
+    def feed_forward(self, x: Tensor, eps: Tensor) -> Tensor:
+        """norm(x + W_down·curve(W_up·x + b) + b): the end of a layer of either side. [d, T] → [d, T]."""
+        with section("Feed-forward"):
+            with scope("ffn", "Feed-forward network"):
+                y = nn.mlp(x, weight, self.d_ff, self.activation, bias=True)
+            x = (x + y).named("added")
+            return nn.layer_norm(x, weight, eps, "norm_2").named("out")

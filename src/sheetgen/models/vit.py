@@ -1,0 +1,121 @@
+"""Vision transformer: an image is cut into patches, which enter the layers like words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sheetgen import nn
+from sheetgen.errors import InputError
+from sheetgen.models.base import Config, divisors, setting
+from sheetgen.tensor import (
+    Tensor,
+    Trace,
+    control,
+    join,
+    likeliest,
+    max_rows,
+    numbers,
+    patches,
+    scope,
+    section,
+    text,
+    weight,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vit(Config):
+    """Patches, a class token, learned positions; pre-norm layers without a mask; the class token gives the label.
+
+    Source: Dosovitskiy et al. 2021, arXiv:2010.11929; transformers/models/vit/modeling_vit.py.
+    """
+
+    family: ClassVar[str] = "vit"
+    inputs: ClassVar[str] = "image"
+
+    d_model: int = setting(8, "Width of the residual stream: numbers per token.")
+    n_layers: int = setting(2, "Number of layers, one below the other.")
+    n_heads: int = setting(2, "Attention heads per layer.")
+    head_dim: int = setting(4, "Length of one query, key or value.")
+    d_ff: int = setting(16, "Hidden width of the feed-forward block.")
+    image_size: int = setting(9, "Height of the image in pixels, and its width unless image_width says otherwise.")
+    image_width: int = setting(9, "Width of the image in pixels.")
+    patch_size: int = setting(3, "Height and width of a patch; divides the image's.")
+    channels: int = setting(1, "Numbers per pixel: 1 for grey, 3 for colours; they stand one below the other.")
+    n_labels: int = setting(4, "Classes that the image may belong to.")
+    norm_eps: float = setting(1e-12, "Added under the root of each norm; a control, live in the sheet.", low=0)
+    qkv_bias: bool = setting(True, "Whether queries, keys and values add a bias.")
+    activation: nn.Activation = setting(
+        "gelu", "Curve of the feed-forward block: gelu as Hugging Face, gelu_tanh as the original code."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("image_size", "image_width"):
+            if getattr(self, name) % self.patch_size:
+                fitting = ", ".join(map(str, divisors(getattr(self, name))))
+                raise InputError(
+                    f"{name} {getattr(self, name)} cannot be cut into patches of {self.patch_size}: "
+                    f"choose a patch_size that divides it ({fitting})"
+                )
+
+    @property
+    def n_patches(self) -> int:
+        return (self.image_size // self.patch_size) * (self.image_width // self.patch_size)
+
+    def more_sizes(self) -> dict[str, float]:
+        return {"n_channels": self.channels, "n_patches": self.n_patches, "n_classes": self.n_labels}
+
+    def prediction(self, trace: Trace) -> str:
+        label, p = (trace[path].value[0, 0] for path in ("label", "label_prob"))
+        return f"image → {label} ({p:.2f})"
+
+    def forward(self) -> None:
+        """Pixels → class probabilities."""
+        with scope("control", "Controls: change a number, the model follows"):
+            eps = control("norm_eps", self.norm_eps, low=0)
+        with section("Input: an image"):
+            image = numbers("image", self.channels * self.image_size, self.image_width)
+        with section("Patches as tokens"):
+            x = self.embed(image)
+        for i in range(self.n_layers):
+            with scope(f"layer_{i}"):
+                x = self.layer(x, eps)
+        with section("Output: class probabilities"):
+            x = nn.layer_norm(x, weight, eps, "final_norm")
+            self.classify(x.slice_columns(0, 1).named("class_token"))
+
+    def embed(self, image: Tensor) -> Tensor:
+        """[class; W_patch·patches + b] + positions. [channels · height, width] → [d, 1 + patches]."""
+        columns = text("column_names", 1 + self.n_patches, across=True).axes[1]
+        cut = patches(image, self.channels, self.patch_size)
+        cut.axes = ("", columns)
+        flat = nn.with_ones(cut.named("patches", indent=1))
+        tokens = weight("W_patch", self.d_model, flat.rows, axes=("d_model", "")) @ flat
+        tokens = tokens.named("patch_embed", indent=1)
+        first = weight("W_class", self.d_model, 1, axes=("d_model", columns), where="below")
+        x = join([first, tokens]).named("with_class")
+        places = weight("W_pos", *x.shape, axes=("d_model", columns), where="below")
+        return (x + places).named("embed")
+
+    def layer(self, x: Tensor, eps: Tensor) -> Tensor:
+        """One layer: every token sees every other. [d, T] → [d, T]."""
+        with section("Attention"):
+            h = nn.layer_norm(x, weight, eps, "norm_1")
+            heads = nn.Heads(self.n_heads, self.head_dim, self.qkv_bias, bias_out=True)
+            x = (x + nn.multi_head(h, h, weight, heads, None)).named("mid")
+        with section("Feed-forward"):
+            h = nn.layer_norm(x, weight, eps, "norm_2")
+            with scope("ffn", "Feed-forward network"):
+                y = nn.mlp(h, weight, self.d_ff, self.activation, bias=True)
+            return (x + y).named("out")
+
+    def classify(self, x: Tensor) -> None:
+        """Logits of the labels from the class token alone, their softmax, the most probable label. [d, 1]."""
+        x = nn.with_ones(x)
+        labels = text("labels", self.n_labels, across=False, where="left")
+        logits = (weight("W_head", self.n_labels, x.rows, axes=("labels", "d_model")) @ x).named("logits")
+        probs = nn.softmax(logits, "probs")
+        likeliest(probs, labels).named("label")
+        max_rows(probs).named("label_prob")
