@@ -112,9 +112,7 @@ def build(
         need = "PRESET is missing" if preset is None else "--keep-vocab cuts a checkpoint"
         raise InputError(f"{need}: choose one of `sheetgen presets`, or a checkpoint by --from DIR")
     else:
-        request = presets.request(
-            presets.find(preset), wanted | dict(map(presets.parse_setting, settings)), given
-        )
+        request = presets.request(presets.find(preset), wanted | dict(map(presets.parse_setting, settings)), given)
         source = Drawn(seed or 0, weights or "byhand", request.texts, request.arrays)
         made = {"seed": seed or 0, "weights": weights or "byhand", "formulas": formulas}
     found = request.preset

@@ -12,6 +12,18 @@ from sheetgen.models.base import Config, setting
 from sheetgen.tensor import Tensor, Trace, constant, masked, rows_of, scope, section, sqrt, text, weight
 
 
+# Of the sheet Scale: one layer that is one head, and nothing else but the embedding table.
+BARE: dict[str, float] = {
+    "n_layers": 1,
+    "n_heads": 1,
+    "o_matrix": 0,
+    "d_ff": 0,
+    "n_norms": 0,
+    "final_norm": 0,
+    "tied": 1,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attention(Config):
     """softmax(XᵀX/√d); softmax(KᵀQ/√h) with Q, K, V = W·X; the same with the future hidden.
@@ -25,6 +37,9 @@ class Attention(Config):
     head_dim: int = setting(3, "Length of one query, key or value.")
     vocab_size: int = setting(6, "Words in the vocabulary.")
     n_tokens: int = setting(6, "Words in the sentence: token columns.")
+
+    def more_sizes(self) -> dict[str, float]:
+        return BARE
 
     def prediction(self, trace: Trace) -> str:
         words, pattern = trace["words"].value[0], trace["step_3.pattern"].value[:, -1]

@@ -12,7 +12,7 @@ import numpy as np
 
 from sheetgen import nn
 from sheetgen.errors import InputError
-from sheetgen.models.attention import embed
+from sheetgen.models.attention import BARE, embed
 from sheetgen.models.base import Config, divisors, setting
 from sheetgen.models.decoder import Context, Decoder
 from sheetgen.tensor import (
@@ -105,6 +105,13 @@ class Nsa(Decoder):
                 f"n_select {self.n_select} cannot hold n_initial {self.n_initial} and n_local {self.n_local} blocks: "
                 f"choose at least {self.n_initial + self.n_local}"
             )
+
+    def more_sizes(self) -> dict[str, float]:
+        flat = self.block * self.head_dim
+        matrices = 0 if self.phi == "mean" else 1 if self.phi_shared else 2
+        compression = matrices * self.head_dim * flat + self.block_positions * flat
+        extra = self.n_heads * 3 * self.d_model + self.n_kv_heads * compression
+        return super().more_sizes() | {"attention_extra": extra}
 
     @property
     def n_blocks(self) -> int:
@@ -269,6 +276,9 @@ class NsaLecture(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         enough_words(self.n_tokens, self.block)
+
+    def more_sizes(self) -> dict[str, float]:
+        return BARE | {"attention_extra": self.block * self.head_dim**2}
 
     def prediction(self, trace: Trace) -> str:
         chosen = trace["selected.chosen_blocks"].value[:, -1]
