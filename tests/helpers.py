@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,15 @@ class Made:
     request: Request
     trace: Trace
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Array]:
         return {path: tensor.value for path, tensor in self.trace.blocks.items()}
 
-    @property
+    @cached_property
     def weights(self) -> dict[str, Array]:
         return {path: t.value for path, t in self.trace.blocks.items() if t.kind == "weight"}
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         return lay_out(self.trace)
 
@@ -60,8 +61,8 @@ def make(
     **sizes: Any,
 ) -> Made:
     """The model of a preset with some sizes changed."""
-    request = presets.request(presets.find(preset), sizes, text, tokens)
-    return Made(request, run(request.config, request.words, request.vocabulary, source or Drawn(seed, weights)))
+    request = presets.request(presets.find(preset), sizes, presets.Given(text, tokens))
+    return Made(request, run(request.config, source or Drawn(seed, weights, request.texts, request.arrays)))
 
 
 def ids(count: int, vocabulary: int = 12) -> list[int]:
@@ -116,8 +117,8 @@ def far(found: Any, expected: Array) -> float:
         return np.inf
     if expected.dtype == object:
         return 0.0 if np.array_equal(found, expected) else np.inf
-    numbers = [isinstance(value, float | int) and not isinstance(value, bool) for value in np.ravel(found)]
-    if not all(numbers):
+    numbers = np.asarray(found, dtype=object).ravel().tolist()
+    if not all(isinstance(value, float | int) and not isinstance(value, bool) for value in numbers):
         return np.inf
     distance = np.abs(np.asarray(found, dtype=float) - expected) / np.maximum(1.0, np.abs(expected))
     return float(distance.max()) if distance.size and not np.isnan(distance).any() else np.inf
@@ -128,3 +129,13 @@ def errors_in(grid: Array) -> Iterator[tuple[int, int, str]]:
     for (row, column), value in np.ndenumerate(grid):
         if isinstance(value, str) and value.startswith("#"):
             yield row, column, value
+
+
+def contract(c: Any) -> set[str]:
+    """The paths that DESIGN promises to other tools."""
+    heads = [f"head_{j}.{name}" for j in range(c.n_heads) for name in ("Q", "pattern")]
+    owners = [f"kv_{g}" for g in range(c.n_kv_heads)] if c.n_kv_heads < c.n_heads else []
+    owners = owners or [f"head_{j}" for j in range(c.n_heads)]
+    inside = ["norm_1", "norm_2", "out", *heads, *(f"{owner}.{name}" for owner in owners for name in "KV")]
+    layers = {f"layer_{i}.{name}" for i in range(c.n_layers) for name in inside}
+    return {"tokens", "embed", "final_norm", "logits", "probs"} | layers

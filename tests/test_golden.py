@@ -32,7 +32,7 @@ def converted(name: str) -> tuple[Converted, dict[str, Array]]:
 @pytest.mark.parametrize("name", goldens.NAMES)
 def test_reference(name: str) -> None:
     made, answer = converted(name)
-    config = made.request.config
+    config: Any = made.request.config
     trace = run(config, made.source)
     goldens.same_as(config, answer, lambda path: trace[path].value)
 

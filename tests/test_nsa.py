@@ -49,15 +49,15 @@ class Golden:
         *scopes, name = path.split(".")
         top = {"W_E": "embed", "W_U": "lm_head", "w_final_norm": "norm"}
         if name in top:
-            return self.stored[f"w/{top[name]}"].reshape(shape)
+            return np.asarray(self.stored[f"w/{top[name]}"].reshape(shape))
         part = {"w_norm_1": "norm1", "w_norm_2": "norm2", "W_gate": "gate", "W_up": "up", "W_down": "down"}
         part |= {"W_O": "wo", "phi_K": "phi_k", "phi_V": "phi_v", "block_positions": "pe"}
         part |= {"W_Q": "wq", "W_K": "wk", "W_V": "wv", "W_branch": "wg"}
         found = self.stored[f"w/layers.{scopes[0].removeprefix('layer_')}.{part[name]}"]
         if name in ("W_Q", "W_K", "W_V", "W_branch"):
             head, size = int(scopes[1].rpartition("_")[2]), 3 if name == "W_branch" else self.head_dim
-            return found[head * size : (head + 1) * size]
-        return found.reshape(shape)
+            found = found[head * size : (head + 1) * size]
+        return np.asarray(found.reshape(shape))
 
     def control(self, _path: str, default: float) -> float:
         return default

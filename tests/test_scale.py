@@ -18,6 +18,7 @@ from sheetgen.book import Book, read_book
 from sheetgen.engines import ENGINES, Values, available
 from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
+from sheetgen.models import Config
 from sheetgen.ops import Array
 from sheetgen.pages import defined_name
 from sheetgen.scale import COLUMNS, SIZES, Scale
@@ -97,10 +98,13 @@ class FromBook:
     def control(self, path: str, default: float) -> float:
         return float(self._now(path)[0, 0])
 
-    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
+    def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         raise AssertionError(path)
 
-    def text(self, path: str, default: list[str]) -> list[str]:
+    def text(self, path: str, count: int) -> list[str]:
+        raise AssertionError(path)
+
+    def numbers(self, path: str, shape: tuple[int, int]) -> Array:
         raise AssertionError(path)
 
 
@@ -193,8 +197,8 @@ def test_toy_is_counted_as_its_red_cells(preset: str, sizes: dict[str, Any]) -> 
     assert name == scale.TOY
 
 
-@dataclass(frozen=True)
-class Translator:
+@dataclass(frozen=True, kw_only=True)
+class Translator(Config):
     """A config such as a family of encoders and decoders may have."""
 
     d_model: int = 8
@@ -204,6 +208,9 @@ class Translator:
     vocab_size: int = 12
     o_bias: bool = False
     activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        """No field has limits here."""
 
 
 def test_a_config_says_what_it_knows() -> None:
@@ -402,10 +409,13 @@ class WithRow:
     def control(self, path: str, default: float) -> float:
         return default
 
-    def weight(self, path: str, shape: tuple[int, int], around: float) -> Array:
+    def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         raise AssertionError(path)
 
-    def text(self, path: str, default: list[str]) -> list[str]:
+    def text(self, path: str, count: int) -> list[str]:
+        raise AssertionError(path)
+
+    def numbers(self, path: str, shape: tuple[int, int]) -> Array:
         raise AssertionError(path)
 
 

@@ -193,9 +193,8 @@ def _plan(frame: Frame) -> Part:
             last = part.items[-1] if part.items else None
             joins = level is not None and band_of[level] is last
             new_slot(item, source.lane if source else 0, band_of[level] if level and joins else None)
-    for left in list(waiting):  # nobody with as many rows came after it
-        waiting.remove(left)
-        new_slot(left, 0, None)
+    while waiting:  # nobody with as many rows came after it
+        new_slot(waiting.pop(0), 0, None)
     return part
 
 

@@ -124,9 +124,11 @@ def _sentence(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) ->
     """Words and vocabulary of a language model; sets n_tokens, vocab_size and n_positions in `values`."""
     if given.text is not None and given.tokens is not None:
         raise InputError("--text and --tokens both give the sentence: choose one")
-    words = split_words(DEFAULT_TEXT if given.text is None else given.text)
-    vocabulary = _vocabulary(words, values, sizes)
-    if given.tokens is not None:
+    if given.tokens is None:
+        words = split_words(DEFAULT_TEXT if given.text is None else given.text)
+        vocabulary = _vocabulary(words, values, sizes)
+    else:
+        vocabulary = _vocabulary([], values, sizes)
         words = [vocabulary[token] for token in _known(given.tokens, vocabulary)]
     values["n_tokens"] = len(words)
     if "n_positions" in values and "n_positions" not in sizes:
@@ -136,10 +138,12 @@ def _sentence(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) ->
 
 def _vocabulary(words: list[str], values: dict[str, Any], sizes: Mapping[str, Any]) -> list[str]:
     """The words, each once, filled up to vocab_size; sets it in `values` where it was too small by default."""
-    distinct = list({word.lower(): word for word in reversed(words)}.values())[::-1]
-    size = values["vocab_size"]
+    first: dict[str, str] = {}
+    for word in words:
+        first.setdefault(word.lower(), word)
+    distinct, size = list(first.values()), values["vocab_size"]
     if not isinstance(size, int) or size < 1:
-        raise InputError(f"vocab_size {size!r} is no number of words: choose {len(distinct)} or more")
+        return distinct  # the family refuses such a size in its own words
     if "vocab_size" in sizes and size < len(distinct):
         raise InputError(
             f"the sentence has {len(distinct)} different words, but vocab_size is {size}: "

@@ -14,9 +14,12 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from sheetgen.errors import InputError
 from sheetgen.ops import OPS, Array
 
 Kind = Literal["computed", "weight", "constant", "control", "text", "input"]
+MAX_CELLS = 50_000_000  # of one tensor: far more than a spreadsheet program opens
+
 # Of the blocks it is made from: under them, right of them; left of its user; or the row right under the latest block.
 Where = Literal["below", "beside", "left", "foot"]
 
@@ -237,6 +240,8 @@ class Tensor:
 def apply(op: str, *operands: Tensor | float, **settings: Any) -> Tensor:
     """The result of an operation of `ops.OPS`; raises ValueError naming the operands whose shapes do not fit."""
     tensors = tuple(x if isinstance(x, Tensor) else number(x) for x in operands)
+    if max(t.rows for t in tensors) * max(t.columns for t in tensors) > MAX_CELLS:
+        raise InputError(f"{op} of {' and '.join(map(str, tensors))} is beyond any sheet: choose smaller sizes")
     try:
         value = OPS[op].numpy(*(t.value for t in tensors), **settings)
     except ValueError as error:

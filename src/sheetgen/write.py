@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
@@ -194,14 +195,11 @@ class _Writer:
             sheet.write_row(place.top + row, place.left + start, value[row, start:].tolist(), look)
 
     def constants(self, sheet: Worksheet, place: Range, value: Array, look: Format) -> None:
+        """Numbers and texts, from the corner of `place` on."""
         self.summary.cells += value.size
-        for row in range(place.rows):
-            for column in range(place.columns):
-                cell = value[row, column]
-                if isinstance(cell, str):
-                    sheet.write_string(place.top + row, place.left + column, cell, look)
-                else:
-                    sheet.write_number(place.top + row, place.left + column, cell, look)
+        for (row, column), cell in np.ndenumerate(value):
+            write = sheet.write_string if isinstance(cell, str) else sheet.write_number
+            write(place.top + row, place.left + column, cell, look)
 
     def limits(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
         """What may be typed into the cells of a control."""
@@ -291,8 +289,9 @@ class _Writer:
                 for formula in formulas_of(tensor, place, scale.places, self.style):
                     self.formula(sheet, formula, look)
                 continue
-            self.constants(sheet, place, tensor.value, look)
-            if place.bottom == scale.free:
+            free = 1 if place.bottom == scale.free else 0
+            self.constants(sheet, place, tensor.value[: place.rows - free], look)
+            if free:
                 own = self.look(theme.block(tensor) | number | {"bg_color": theme.FILLS["control"]})
                 self.constants(sheet, place.part(place.rows - 1, 0), tensor.value[-1:], own)
             self.limits(sheet, tensor, place)

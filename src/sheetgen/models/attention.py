@@ -11,7 +11,6 @@ from sheetgen import nn
 from sheetgen.models.base import Config, setting
 from sheetgen.tensor import Tensor, Trace, constant, masked, rows_of, scope, section, sqrt, text, weight
 
-
 # Of the sheet Scale: one layer that is one head, and nothing else but the embedding table.
 BARE: dict[str, float] = {
     "n_layers": 1,

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args, get_type_hints
 
+from sheetgen.address import MAX_COLUMNS, MAX_ROWS
 from sheetgen.errors import InputError
 from sheetgen.tensor import Source, Trace
 
@@ -34,6 +35,10 @@ class Config:
         """Sizes of the sheet Scale that no field of this family is called like."""
         return {}
 
+    def least_size(self) -> tuple[int, int]:
+        """Rows and columns that the sheet of the model has at least; so what cannot fit is refused at once."""
+        return 1, 1
+
     def prediction(self, trace: Trace) -> str:
         """What the model says about its input, in a line."""
         raise NotImplementedError
@@ -41,6 +46,12 @@ class Config:
 
 def run(config: Config, source: Source) -> Trace:
     """The model of `config` with the numbers and words of `source`."""
+    rows, columns = config.least_size()
+    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+        raise InputError(
+            f"this model needs at least {rows:,} rows × {columns:,} columns, but a worksheet has "
+            f"{MAX_ROWS:,} × {MAX_COLUMNS:,}: choose smaller sizes"
+        )
     with Trace(source) as trace:
         config.forward()
     return trace

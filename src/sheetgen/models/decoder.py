@@ -109,6 +109,17 @@ class Decoder(Config):
         """How many features of a head RoPE turns."""
         return int(self.head_dim * self.rotary_fraction) if self.positions == "rope" else self.head_dim
 
+    def least_size(self) -> tuple[int, int]:
+        head = 2 * self.head_dim + self.n_tokens  # Q, V and the scores
+        layer = 4 * self.d_model + self.n_heads * head + self.least_hidden()
+        widest = max(self.d_model, self.n_heads * self.head_dim, self.d_ff)
+        # Beside the widest matrix: scores, masked scores, exponentials and pattern, each a column per token.
+        return 2 * self.vocab_size + self.n_layers * layer, widest + 4 * self.n_tokens
+
+    def least_hidden(self) -> int:
+        """Rows of the feed-forward block of a layer, at least."""
+        return self.d_ff
+
     def more_sizes(self) -> dict[str, float]:
         return {
             "ffn_matrices": 3 if self.gated else 2,
@@ -317,6 +328,9 @@ class Mixture(Decoder):
             raise InputError(
                 f"top_k {self.top_k} is more than n_experts {self.n_experts}: choose at most {self.n_experts}"
             )
+
+    def least_hidden(self) -> int:
+        return self.n_experts * self.d_ff // self.moe_every
 
     def more_sizes(self) -> dict[str, float]:
         dense = self.n_layers - self.n_layers // self.moe_every
