@@ -1,13 +1,14 @@
 # The commands that people run; `make` alone lists them.
 
 PYTHON ?= python
+TORCH ?= torch==2.13.0
 PRESETS := llama1 llama2 llama3 llama4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types generated benchmark
+.PHONY: help install demo test test-hf lint format types generated benchmark
 
 help: ## List these targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
 
 install: ## Install sheetgen, editable, with all that its tests need.
 	$(PYTHON) -m pip install --quiet --editable ".[test]"
@@ -19,6 +20,10 @@ demo: ## Install sheetgen, build a workbook and check it.
 
 test: install ## Install, then run all tests on all cores.
 	$(PYTHON) -m pytest -n auto
+
+test-hf: install ## Install torch and transformers, too, and compare random tiny models of theirs with ours.
+	$(PYTHON) -m pip install --quiet "$(TORCH)" "transformers>=5"
+	$(PYTHON) -m pytest -n auto -m hf tests/test_hf.py
 
 lint: ## Look for mistakes and for code that is not formatted.
 	$(PYTHON) -m ruff check

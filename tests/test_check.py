@@ -23,11 +23,12 @@ import pytest
 from helpers import Result, build, cells_of, edited, far, make, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
+from sheetgen import scale
 from sheetgen.address import Range, cell_name
 from sheetgen.book import Book, Constant, Formula, Sheet, read_book
 from sheetgen.check import Report, check_book
 from sheetgen.engines import ENGINES, Values, with_formulas
-from sheetgen.pages import MAP, mirrors
+from sheetgen.pages import mirrors
 from sheetgen.tensor import Frame, Trace
 
 EXHAUSTIVE = bool(os.environ.get("SHEETGEN_EXHAUSTIVE"))
@@ -93,6 +94,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield found
 
 
+SCALE = scale.table(["llama4"], scale.sizes_of(LLAMA4.request.config), LLAMA4.trace.parameters())
+
+
 def owners_of(trace: Trace) -> dict[tuple[str, int, int], tuple[str, str]]:
     """Sheet, row and column → what stands there ("block", "left", "above", "map") and whose it is."""
     found = {}
@@ -100,6 +104,7 @@ def owners_of(trace: Trace) -> dict[tuple[str, int, int], tuple[str, str]]:
     areas = [("block", path, place) for path, place in layout.places.items()]
     areas += [(label.side, label.owner, label.range) for label in layout.labels]
     areas += [("map", mirror.owner, mirror.range) for mirror in mirrors(trace)]
+    areas += [("scale", path, place) for path, place in SCALE.places.items()]
     for what, path, area in areas:
         for row in range(area.top, area.bottom + 1):
             for column in range(area.left, area.right + 1):
@@ -194,7 +199,14 @@ def test_the_workbook_as_built_is_equal(lab: Lab) -> None:
     report = lab.check(lab.book)
     assert report.difference is None
     assert all(group.equal and group.worst <= 1e-12 for group in report.groups)
-    assert sum(group.tensors for group in report.groups) == len(LLAMA4.trace.blocks)
+    assert sum(group.tensors for group in report.groups) == len(LLAMA4.trace.blocks) + len(SCALE.trace.blocks)
+
+
+def test_a_formula_of_scale_overwritten_by_a_number_is_named(lab: Lab) -> None:
+    for path, formulas in formulas_in(lab.book, set(SCALE.places)).items():
+        difference = lab.check(overwritten(lab, formulas[0], 5.5)).difference
+        assert difference is not None
+        assert difference.path == path[1]
 
 
 @pytest.mark.parametrize("title", FRAMES)
@@ -462,17 +474,16 @@ def test_the_name_of_a_computed_tensor_deleted(small: Path) -> None:
 
 @pytest.mark.parametrize("sheet", ["Map", "Contents"])
 def test_a_sheet_deleted(small: Path, sheet: str) -> None:
-    """Contents computes nothing; the Map has live copies, whose loss is told in words."""
+    """A lecturer may do without the sheets around the model."""
     result = sheetgen("check", edited(small, no_sheet(sheet)))
-    assert result.code in ([0] if sheet == "Contents" else [1, 2])
-    assert sheet == "Contents" or MAP in result.out + result.err
+    assert result.code == (2 if sheet == "Config" else 0), result.out + result.err
 
 
 @pytest.mark.parametrize(
     "change",
     [
         set_cell("layer_0__head_0__W_Q", "=1/3"),
-        set_cell("layer_0__head_0__W_Q", "=2*Config!B8"),
+        set_cell("layer_0__head_0__W_Q", "=2*Config!B11"),
         set_cell("W_E", 12),
         set_cell("W_U", -3.25, 4, 3),
         set_cell("control__norm_eps", "=1/1000"),

@@ -330,11 +330,21 @@ def test_too_large_says_what_would_fit(tmp_path: Path, monkeypatch: pytest.Monke
     folder = copied(LLAMA, tmp_path)
     monkeypatch.setattr(convert_module, "LARGEST", 3000)
     refused(folder, "--layers 1 would fit")
+    assert convert(folder, Given(), layers=1).cut
     monkeypatch.setattr(convert_module, "LARGEST", 100)
     refused(folder, "not even one layer of it fits")
-    monkeypatch.setattr(convert_module, "TOKENS", 1)
-    monkeypatch.setattr(convert_module, "LARGEST", 1600)
-    refused(folder, "--keep-vocab with at most", options=("--layers", "2"))
+    monkeypatch.setattr(convert_module, "TOKENS", 2)
+    monkeypatch.setattr(convert_module, "LARGEST", 2000)
+    with pytest.raises(InputError, match=r"--keep-vocab with at most (\d+) words would fit") as caught:
+        convert(folder, Given())
+    most = int(str(caught.value).split("at most ")[1].split()[0])
+    assert convert(folder, Given(), keep=",".join(map(str, range(most)))).cut
+    with pytest.raises(InputError):
+        convert(folder, Given(), keep=",".join(map(str, range(most + 1))))
+
+
+def test_more_tokens_than_positions(tmp_path: Path) -> None:
+    refused(copied(GPT2, tmp_path), "9 tokens", "8 positions", options=("--tokens", ",".join("123456789")))
 
 
 # --- words -------------------------------------------------------------------------------------------------------
@@ -445,8 +455,8 @@ YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}
         ("llama1", {"head_dim": 5}, ("head_dim 5 is odd",)),
         ("llama1", {"quantization_config": {"bits": 4}}, ("quantization_config",)),
         ("llama1", {"num_hidden_layers": 10**9}, ("num_hidden_layers 1000000000",)),
-        ("llama1", {"hidden_size": 10**7, "num_attention_heads": 10**7}, ("heads and experts",)),
-        ("llama1", {"vocab_size": 10**9}, ("12×8 instead of 1000000000×8",)),
+        ("llama1", {"num_hidden_layers": 10**4, "num_attention_heads": 10**4}, ("heads and experts",)),
+        ("llama1", {"vocab_size": 10**7}, ("12×8 instead of 10000000×8",)),
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, ("scale_attn_by_inverse_layer_idx True",)),
         ("gpt2", {"scale_attn_weights": False}, ("scale_attn_weights False",)),
         ("gpt2", {"add_cross_attention": True}, ("add_cross_attention True",)),

@@ -152,6 +152,13 @@ OTHERS = [
     *of_products(),
     *(Case(f"{n} {x.shape}", lambda x, n=n: apply(n, x), (x,)) for n in ("sum", "max", "mean_square", "rank")
       for x in (X, X[:1], X[:, :1], X[:1, :1], TIES)),
+    *(Case(f"{n} of both signs", lambda x, n=n: apply(n, x), (X * 3,)) for n in ("relu", "relu2", "gelu", "gelu_tanh")),
+    *(Case(f"mean {x.shape}", t.mean_rows, (x,)) for x in (UP, X, X[:1])),
+    Case("choose", t.choose, (MASK, X, UP)),
+    Case("some columns", lambda x: x.slice_columns(1, 3) * 1.0, (X,)),
+    Case("join", lambda a, b: t.join([a, b]), (X, UP[:, :2])),
+    Case("flatten", lambda x: t.flatten(x, 2, 1), (X,)),
+    Case("patches", lambda x: t.patches(x, 1, 2), (np.arange(16.0).reshape(4, 4),)),
     Case("masked", t.masked, (MASK, X)),
     Case("masked by a row", t.masked, (MASK[:1], X)),
     Case("masked row by a column", t.masked, (MASK[:, :1], X[:1])),
@@ -202,10 +209,6 @@ FOLDED = [  # what has no name stands inside the formula of its user
     Case("a@(b+c)", lambda a, b, c: a @ (b + c), (X.T, LOW, ROW)),
     Case("(a@b)@c", lambda a, b, c: (a @ b) @ c, (X, UP.T, LOW)),
     Case("(a+b)ᵀ", lambda a, b: (a + b).T, (X, ROW)),
-    Case("(a·b)[1]", lambda a, b: (a * b)[1] + a, (X, UP)),
-    Case("Σ(a·b)", lambda a, b: t.sum_rows(a * b), (X, UP)),
-    Case("max(a−b)", lambda a, b: t.max_rows(a - b), (X, UP)),
-    Case("mean((a−b)²)", lambda a, b: t.mean_square(a - b), (X, UP)),
     Case("rank(a·b)", lambda a, b: t.rank(a * b), (X, UP)),
     Case("rank + 1", lambda a: t.rank(a) * 2.0, (TIES,)),
     Case("top-k", lambda a, b: t.less(t.rank(a), b) * t.sigmoid(a), (TIES, CELL + 1)),
@@ -251,6 +254,14 @@ def lay(number: int, case: Case) -> Laid:
 
 
 LAID = [lay(number, case) for number, case in enumerate(CASES)]
+
+
+@pytest.mark.parametrize("op", [t.sum_rows, t.max_rows, t.mean_rows, t.mean_square, t.rows_of, lambda x: x[0]])
+def test_what_reads_cells_needs_a_name(op: Any) -> None:
+    with Trace(Drawn(0, "byhand", {})):
+        x = Tensor(X).named("x")
+        with pytest.raises(ValueError, match="name first"):
+            op(x * 2.0)
 
 
 def test_every_operation_is_among_the_cases() -> None:

@@ -21,9 +21,9 @@ from sheetgen.engines import ENGINES, Values
 from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
 from sheetgen.layout import Layout, lay_out
-from sheetgen.models import FAMILIES, Config, run
+from sheetgen.models import FAMILIES, Config, fit_a_worksheet, run
 from sheetgen.ops import Array
-from sheetgen.pages import CONFIG, MODEL, defined_name, mirrors
+from sheetgen.pages import CONFIG, MAP, MODEL, defined_name, mirrors
 from sheetgen.tensor import Frame, Tensor, Trace
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
@@ -85,7 +85,8 @@ def check_book(book: Book, engine: str = "formulas") -> Report:
     style: Style = "cells" if settings.get("formulas") == "cells" else "blocks"
     comparison = _Comparison(book, values, places, style, report)
     comparison.run(trace, lay_out(trace))
-    if groups := [name for name in str(settings.get("published") or "").split(", ") if name]:
+    groups = [name for name in str(settings.get("published") or "").split(", ") if name]
+    if groups and scale.SHEET in book.sheets:
         table = scale.table(groups, scale.sizes_of(config), trace.parameters(), workbook).trace
         places.update(_places(book, table))
         comparison.run(table, None)
@@ -116,13 +117,17 @@ def _config(settings: dict[str, Any], path: Path) -> Config:
         if f.name not in settings:
             raise InputError(f"{path}: Config has no row {f.name!r}: put it back, or build the workbook anew")
         value = settings[f.name]
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if str(f.type) == "bool":
+            value = {"yes": True, "no": False}.get(str(value).lower(), value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             value = float(value) if str(f.type) == "float" else int(value) if value == int(value) else value
         values[f.name] = value
     try:
-        return family(**values)
+        config = family(**values)
+        fit_a_worksheet(config)
     except InputError as error:
         raise InputError(f"{path}: Config: {error}") from error
+    return config
 
 
 @dataclass
@@ -240,7 +245,7 @@ class _Comparison:
             if layout and label.words is not None and label.owner in self.places:
                 moved = _moved(label.range, layout.places[label.owner], self.places[label.owner])
                 labels.setdefault(label.owner, []).append((moved, label.words))
-        for mirror in mirrors(trace) if layout else ():
+        for mirror in mirrors(trace) if layout and MAP in self.book.sheets else ():
             labels.setdefault(mirror.owner, []).append((mirror.range, mirror.tensor))
         for path, tensor in trace.blocks.items():
             group = groups[id(tensor.frame)]

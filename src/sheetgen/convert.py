@@ -21,7 +21,7 @@ from sheetgen.presets import INPUTS, LONGEST_WORD, Given, Preset, Request, refus
 PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.", "transformer.", "vit.")
 # Constants that old checkpoints hold, and a part that is not used.
 BUFFERS = re.compile(r"(^|\.)rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$|^vit\.pooler\.")
-EMBEDDING, HEAD = "W_E", "W_U"  # a row for each word of the vocabulary
+PER_WORD = EMBEDDING, HEAD = "W_E", "W_U"  # a row for each word of the vocabulary
 TOKENIZER = "tokenizer.json"
 TOKENS = 6  # of a sentence that nobody gave
 LARGEST = 2_000_000  # cells: about a minute to write, and what spreadsheet programs open with patience
@@ -54,7 +54,7 @@ class Stored:
 
     def _matrix(self, path: str, part: Part) -> Array:
         name = self.names[part.tensor]
-        if self.kept is not None and path in (EMBEDDING, HEAD):
+        if self.kept is not None and path in PER_WORD:
             return self.checkpoint.read(name, only=self.kept)
         rows = slice(part.start, part.start + part.rows)
         where = (slice(None), rows) if part.transposed else (rows,)
@@ -110,7 +110,7 @@ def convert(folder: Path, given: Given, layers: int | None = None, keep: str | N
     if architecture.family.inputs == "sentence":
         vocabulary = Vocabulary(folder, values["vocab_size"])
         kept = None if keep is None else vocabulary.ids(keep)
-        texts = vocabulary.texts(given, kept, values.get("n_positions", TOKENS))
+        texts = vocabulary.texts(given, kept, values.get("n_positions"))
         arrays: Mapping[str, Array] = {}
         values |= {"n_tokens": len(texts["words"]), "vocab_size": len(texts["vocabulary"])}
     elif keep is not None:
@@ -235,34 +235,33 @@ def _cut(full: Config, config: Config, architecture: Architecture, checkpoint: C
     return ", ".join(told) or "nothing is cut: the whole checkpoint"
 
 
-def _fits(folder: Path, config: Config, parts: Parts, full: Config) -> None:
-    """Raise InputError, with what would fit, when the workbook would have too many cells."""
-    cells = _cells(config, parts)
+def _fits(folder: Path, config: Any, parts: Parts, full: Any) -> None:
+    """Raise InputError, with what would fit, when the workbook would have too many cells.
+
+    The red cells are counted, those of the formulas estimated from the sizes of the layers.
+    """
+    layers, words = config.n_layers, getattr(config, "vocab_size", 0)
+    tokens = config.n_tokens if words else config.n_patches + 1
+    networks = getattr(config, "n_experts", 0) + 1
+    features = 12 * config.d_model + 8 * config.n_heads * config.head_dim + 4 * networks * config.d_ff
+    sizes = [
+        sum(part.cells for path, part in parts.items() if path.startswith(f"layer_{i}."))
+        + tokens * (features + 6 * config.n_heads * tokens)
+        for i in range(layers)
+    ]
+    per_word = sum(parts[path].columns for path in PER_WORD if path in parts) + 4 * tokens
+    rest = sum(part.cells for path, part in parts.items() if not path.startswith("layer_") and path not in PER_WORD)
+    cells = rest + sum(sizes) + words * per_word
     if cells <= LARGEST:
         return
-    start = f"{folder}: its workbook would have about {cells:,} cells, more than the {LARGEST:,} that still open: "
-    words, layers = getattr(config, "vocab_size", 0), config.n_layers  # type: ignore[attr-defined]
-    per_layer = [sum(p.cells for path, p in parts.items() if path.startswith(f"layer_{i}.")) for i in range(layers)]
-    per_word = sum(parts[path].cells // words for path in (EMBEDDING, HEAD) if path in parts)
-    rest = cells - sum(per_layer) - words * per_word
+    start = f"{folder}: its workbook would have about {cells:,} cells, more than the {LARGEST:,} that are written: "
     for left in range(layers, 0, -1):
-        room = LARGEST - rest * left // layers - sum(per_layer[:left])
-        fitting = min(words, room // per_word) if per_word else 0
-        if fitting >= min(words, 2 * TOKENS) and room >= 0:
-            cuts = [f"--layers {left}"] if left < full.n_layers else []  # type: ignore[attr-defined]
+        fitting = min(words, (LARGEST - rest - sum(sizes[:left])) // per_word)
+        if fitting >= min(words, 2 * TOKENS) and rest + sum(sizes[:left]) <= LARGEST:
+            cuts = [f"--layers {left}"] if left < full.n_layers else []
             cuts += [f"--keep-vocab with at most {fitting:,} words"] if fitting < words else []
-            raise InputError(start + f"{' and '.join(cuts) or 'a shorter sentence'} would fit")
-    raise InputError(start + "not even one layer of it fits; choose a smaller model")
-
-
-def _cells(config: Config, parts: Parts) -> int:
-    """About how many cells: the red ones exactly, the others as the equations have them, more or less."""
-    c: Any = config
-    tokens = getattr(c, "n_tokens", 0) or c.n_patches + 1
-    experts = getattr(c, "n_experts", 0) + 1
-    per_token = 12 * c.d_model + 8 * c.n_heads * c.head_dim + 4 * experts * c.d_ff + 6 * c.n_heads * tokens
-    others: int = tokens * (c.n_layers * per_token + 4 * getattr(c, "vocab_size", 0))
-    return sum(part.cells for part in parts.values()) + others
+            raise InputError(start + f"{' and '.join(cuts)} would fit")
+    raise InputError(start + "not even one layer of it fits; choose a smaller model, or fewer tokens")
 
 
 # --- words -------------------------------------------------------------------------------------------------------
@@ -275,17 +274,26 @@ class Vocabulary:
         self.file = folder / TOKENIZER
         self.words = cell_words(_stored_words(self.file) if self.file.exists() else {}, size)
 
-    def texts(self, given: Given, kept: Sequence[int] | None, most: int) -> dict[str, list[str]]:
-        """Words and vocabulary of the sheet, where only the ids `kept` are left; without a sentence its first words."""
+    def texts(self, given: Given, kept: Sequence[int] | None, most: int | None) -> dict[str, list[str]]:
+        """Words (at most so many) and vocabulary, where only the ids `kept` are left.
+
+        Without a sentence the words are the first ones of the vocabulary.
+        """
         left = list(range(len(self.words))) if kept is None else list(kept)
         if given.text is not None and given.tokens is not None:
             raise InputError("--text and --tokens both give the sentence: choose one")
         if given.text is not None:
             ids = self._tokenised(given.text, "--text", special=True)
         else:
-            ids = left[: min(TOKENS, most)] if given.tokens is None else self._in_range(given.tokens, "--tokens")
+            ids = (
+                left[: min(TOKENS, most or TOKENS)]
+                if given.tokens is None
+                else self._in_range(given.tokens, "--tokens")
+            )
         if not ids:
             raise InputError("the sentence is empty: give at least one id, such as --tokens 3,1,4")
+        if most is not None and len(ids) > most:
+            raise InputError(f"the sentence has {len(ids)} tokens, but the checkpoint has {most} positions: give fewer")
         gone = [i for i in ids if i not in set(left)]
         if gone:
             raise InputError(

@@ -49,6 +49,7 @@ class Op:
     spread:  what one formula can fill: the whole "block", or only a "cell" (a reduction, a lookup).
     array:   True when even a formula for one cell computes over arrays and must be entered as an array formula.
     axes:    whose rows and columns the result has: those of each operand, of a product, …
+    of_cells: True when its formula reads a range of cells, so that its first operand must be a block.
     reduces: True when each column becomes one number: its block is a row under the block it sums up.
     """
 
@@ -61,6 +62,7 @@ class Op:
     array: bool = False
     axes: Literal["each", "product", "transpose", "columns", "scalar"] = "each"
     reduces: bool = False
+    of_cells: bool = False
 
 
 def _each(template: str, *needs: int) -> Callable[..., str]:
@@ -156,6 +158,8 @@ def _lookup_numpy(words: Array, vocabulary: Array) -> Array:
 
 
 def _lookup(row: Index, column: Index, words: View, vocabulary: View) -> str:
+    if vocabulary.rows == 1:  # a comparison of two cells is no array
+        return f"MATCH({words.at(row, column)},{vocabulary.at(ALL, ALL)},0)-1"
     # MATCH over a comparison, not over the words: a bare MATCH would read *, ? and ~ as wildcards.
     return f"MATCH(1,1*({vocabulary.at(ALL, ALL)}={words.at(row, column)}),0)-1"
 
@@ -299,14 +303,19 @@ OPS: dict[str, Op] = {
         "Rows and columns change places.",
         axes="transpose",
     ),
-    "rows": Op(lambda x, start, stop: x[start:stop], _rows, "{0}[{start}]", "Some rows of it.", axes="columns"),
-    "columns": Op(lambda x, start, stop: x[:, start:stop], _columns, "{0}[:, {start}]", "Some columns of it."),
+    "rows": Op(
+        lambda x, start, stop: x[start:stop], _rows, "{0}[{start}]", "Some rows of it.", axes="columns", of_cells=True
+    ),
+    "columns": Op(
+        lambda x, start, stop: x[:, start:stop], _columns, "{0}[:, {start}]", "Some columns of it.", of_cells=True
+    ),
     "patches": Op(
         _patches_numpy,
         _patches,
         "patches of {0}",
         "Each column is one square of the image, read row by row.",
         spread="cell",
+        of_cells=True,
     ),
     "flatten": Op(
         _flatten_numpy,
@@ -315,6 +324,7 @@ OPS: dict[str, Op] = {
         "The columns of a block, one below the other: each cell is linked.",
         spread="cell",
         axes="scalar",
+        of_cells=True,
     ),
     "size": Op(
         lambda x: np.array([[float(x.shape[0])]]),
@@ -322,6 +332,7 @@ OPS: dict[str, Op] = {
         "rows({0})",
         "How many rows it has.",
         axes="scalar",
+        of_cells=True,
     ),
     "sum": Op(
         lambda x: x.sum(axis=0, keepdims=True),
@@ -331,6 +342,7 @@ OPS: dict[str, Op] = {
         spread="cell",
         axes="columns",
         reduces=True,
+        of_cells=True,
     ),
     "max": Op(
         lambda x: x.max(axis=0, keepdims=True),
@@ -340,6 +352,7 @@ OPS: dict[str, Op] = {
         spread="cell",
         axes="columns",
         reduces=True,
+        of_cells=True,
     ),
     "mean": Op(
         lambda x: x.sum(axis=0, keepdims=True) / len(x),
@@ -350,6 +363,7 @@ OPS: dict[str, Op] = {
         spread="cell",
         axes="columns",
         reduces=True,
+        of_cells=True,
     ),
     "mean_square": Op(
         lambda x: (x * x).sum(axis=0, keepdims=True) / len(x),
@@ -360,6 +374,7 @@ OPS: dict[str, Op] = {
         spread="cell",
         axes="columns",
         reduces=True,
+        of_cells=True,
     ),
     "rank": Op(
         _rank_numpy,
@@ -407,5 +422,6 @@ OPS: dict[str, Op] = {
         spread="cell",
         axes="columns",
         reduces=True,
+        of_cells=True,
     ),
 }

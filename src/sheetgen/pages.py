@@ -66,6 +66,8 @@ def defined_name(path: str) -> str:
 def settings_of(request: Request, build: Mapping[str, str | int]) -> dict[str, Any]:
     """What Config holds: how the workbook was built, then every size of the family."""
     sizes = {f.name: getattr(request.config, f.name) for f in dataclasses.fields(request.config)}
+    # As words, since LibreOffice saves TRUE and FALSE as formulas.
+    sizes |= {name: "yes" if value else "no" for name, value in sizes.items() if isinstance(value, bool)}
     return {"preset": request.preset.name, "family": request.config.family, **build, **sizes}
 
 

@@ -240,6 +240,8 @@ class Tensor:
 def apply(op: str, *operands: Tensor | float, **settings: Any) -> Tensor:
     """The result of an operation of `ops.OPS`; raises ValueError naming the operands whose shapes do not fit."""
     tensors = tuple(x if isinstance(x, Tensor) else number(x) for x in operands)
+    if OPS[op].of_cells and tensors[0].path is None:
+        raise ValueError(f"{op} reads cells: give {tensors[0]} a name first")
     if max(t.rows for t in tensors) * max(t.columns for t in tensors) > MAX_CELLS:
         raise InputError(f"{op} of {' and '.join(map(str, tensors))} is beyond any sheet: choose smaller sizes")
     try:

@@ -39,7 +39,7 @@ class Settings:
         """The value; None for null and for a field that the model type does not know."""
         return self.values.get(name, self.defaults[name]) if name in self.defaults else None
 
-    def whole(self, name: str, null: int | None = None, low: int = 1, high: int = 10**9) -> int:
+    def whole(self, name: str, null: int | None = None, low: int = 1, high: int = 10**7) -> int:
         """A whole number; `null` stands for null."""
         value = self.get(name)
         if value is None and null is not None:
@@ -48,9 +48,9 @@ class Settings:
             raise self.refuse(name, f"must be a whole number from {low} to {high:,}")
         return value
 
-    def layers(self, name: str = "num_hidden_layers") -> int:
-        """The number of layers; few enough to be listed."""
-        return self.whole(name, high=10_000)
+    def count(self, name: str, null: int | None = None) -> int:
+        """How many layers, heads or experts; few enough to be listed."""
+        return self.whole(name, null, high=10_000)
 
     def curve(self, name: str = "hidden_act") -> str:
         """An activation."""
@@ -93,12 +93,12 @@ class Settings:
 
 def decoder_fields(s: Settings) -> Fields:
     """What most decoders have in common."""
-    width, heads = s.whole("hidden_size"), s.whole("num_attention_heads")
+    width, heads = s.whole("hidden_size"), s.count("num_attention_heads")
     return {
         "d_model": width,
-        "n_layers": s.layers(),
+        "n_layers": s.count("num_hidden_layers"),
         "n_heads": heads,
-        "n_kv_heads": s.whole("num_key_value_heads", null=heads),
+        "n_kv_heads": s.count("num_key_value_heads", null=heads),
         "head_dim": s.whole("head_dim", null=width // heads),
         "d_ff": s.whole("intermediate_size"),
         "vocab_size": s.whole("vocab_size"),
@@ -149,12 +149,12 @@ def gpt2_fields(s: Settings) -> Fields:
     s.only("scale_attn_weights", True)
     s.only("scale_attn_by_inverse_layer_idx", False, None)
     s.only("add_cross_attention", False, None)
-    width, heads = s.whole("n_embd"), s.whole("n_head")
+    width, heads = s.whole("n_embd"), s.count("n_head")
     if width % heads:
         raise s.refuse("n_head", f"does not divide n_embd {width}")
     return {
         "d_model": width,
-        "n_layers": s.layers("n_layer"),
+        "n_layers": s.count("n_layer"),
         "n_heads": heads,
         "n_kv_heads": heads,
         "head_dim": width // heads,
@@ -202,7 +202,7 @@ def qwen3_fields(s: Settings) -> Fields:
 
 def qwen_window(s: Settings) -> Fields:
     """The window and the layer where it begins, from `layer_types` or `max_window_layers`."""
-    layers = s.layers()
+    layers = s.count("num_hidden_layers")
     size = s.whole("sliding_window", null=0) if s.flag("use_sliding_window") else 0
     first = s.whole("max_window_layers", low=0) if size else layers
     kinds = s.items("layer_types") or _kinds(layers, first)
@@ -230,8 +230,8 @@ def olmo2_fields(s: Settings) -> Fields:
 def mixtral_fields(s: Settings) -> Fields:
     """Mixtral: softmax over the chosen experts, on their output."""
     return decoder_fields(s) | {
-        "n_experts": s.whole("num_local_experts"),
-        "top_k": s.whole("num_experts_per_tok"),
+        "n_experts": s.count("num_local_experts"),
+        "top_k": s.count("num_experts_per_tok"),
         "gate": "softmax",
         "renormalise": True,
         "gate_on": "output",
@@ -240,7 +240,7 @@ def mixtral_fields(s: Settings) -> Fields:
 
 def llama4_fields(s: Settings) -> Fields:
     """Llama 4: which layers have RoPE and which have experts may be written as lists or as steps."""
-    layers = s.layers()
+    layers = s.count("num_hidden_layers")
     turned = s.items("no_rope_layers")  # 1 means RoPE, 0 means none
     if turned:
         nope_every = _every(s, "no_rope_layers", [i for i, rope in enumerate(turned[:layers]) if not rope], layers)
@@ -253,8 +253,8 @@ def llama4_fields(s: Settings) -> Fields:
     step = s.whole("interleave_moe_layer_step") if experts is None else _every(s, "moe_layers", experts, layers)
     return decoder_fields(s) | {
         "d_ff_dense": s.whole("intermediate_size_mlp"),
-        "n_experts": s.whole("num_local_experts"),
-        "top_k": s.whole("num_experts_per_tok"),
+        "n_experts": s.count("num_local_experts"),
+        "top_k": s.count("num_experts_per_tok"),
         "gate": "sigmoid",
         "renormalise": False,
         "gate_on": "input",
@@ -280,7 +280,7 @@ def _every(s: Settings, name: str, chosen: list[Any], layers: int) -> int:
 
 def vit_fields(s: Settings) -> Fields:
     """ViT for image classification; sizes of images and patches are one number or [height, width]."""
-    width, heads = s.whole("hidden_size"), s.whole("num_attention_heads")
+    width, heads = s.whole("hidden_size"), s.count("num_attention_heads")
     if width % heads:
         raise s.refuse("num_attention_heads", f"does not divide hidden_size {width}")
     (height, across), (patch, patch_width) = _height_and_width(s, "image_size"), _height_and_width(s, "patch_size")
@@ -288,7 +288,7 @@ def vit_fields(s: Settings) -> Fields:
         raise s.refuse("patch_size", "cannot be expressed: square patches can")
     return {
         "d_model": width,
-        "n_layers": s.layers(),
+        "n_layers": s.count("num_hidden_layers"),
         "n_heads": heads,
         "head_dim": width // heads,
         "d_ff": s.whole("intermediate_size"),

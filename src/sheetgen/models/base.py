@@ -46,15 +46,20 @@ class Config:
 
 def run(config: Config, source: Source) -> Trace:
     """The model of `config` with the numbers and words of `source`."""
+    fit_a_worksheet(config)
+    with Trace(source) as trace:
+        config.forward()
+    return trace
+
+
+def fit_a_worksheet(config: Config) -> None:
+    """Raise InputError when the model can have no place on a sheet."""
     rows, columns = config.least_size()
     if rows > MAX_ROWS or columns > MAX_COLUMNS:
         raise InputError(
             f"this model needs at least {rows:,} rows × {columns:,} columns, but a worksheet has "
             f"{MAX_ROWS:,} × {MAX_COLUMNS:,}: choose smaller sizes"
         )
-    with Trace(source) as trace:
-        config.forward()
-    return trace
 
 
 def divisors(n: int) -> list[int]:
