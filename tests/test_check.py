@@ -86,7 +86,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
         def keep(path: Path, book: Book | None = None) -> Values:
             assert book is not None
-            computing = {name: sheet for name, sheet in book.sheets.items() if sheet.formulas}
+            computing = {name: sheet for name, sheet in book.sheets.items() if sheet.formulas or name == "Config"}
             found.last = recompute(path, replace(book, sheets=computing))
             return found.last
 

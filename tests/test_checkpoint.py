@@ -489,7 +489,7 @@ def test_missing_surplus_and_wrong_tensors_are_named(tmp_path: Path) -> None:
     folder = copied(LLAMA, tmp_path, {}, broken)
     wrong = "model.layers.1.self_attn.q_proj.weight is 8×7 instead of 8×8"
     surplus = "surplus: model.layers.0.self_attn.q_proj.bias"
-    refused(folder, "missing: layers.0.mlp.up_proj.weight", surplus, wrong)
+    refused(folder, "missing: model.layers.0.mlp.up_proj.weight", surplus, wrong)
 
 
 def test_many_wrong_tensors_are_counted(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sheetgen.address import Range
 from sheetgen.book import read_book
 from sheetgen.engines import ENGINES
 from sheetgen.formula import formulas_of
-from sheetgen.ops import Array
+from sheetgen.ops import OPS, Array
 from sheetgen.pages import defined_name
 from sheetgen.presets import Given, all_presets, request, ring
 from sheetgen.tensor import Tensor, apply
@@ -135,7 +135,7 @@ def test_a_pixel_changes_the_probabilities_and_stays_checked(tmp_path: Path) -> 
 
 def test_patches_are_in_the_order_channel_row_column() -> None:
     image = np.arange(2 * 4 * 6, dtype=float).reshape(2, 4, 6)
-    found = apply("patches", Tensor(image.reshape(8, 6)), channels=2, size=2).value
+    found = OPS["patches"].numpy(image.reshape(8, 6), channels=2, size=2)
     by_hand = [image[:, r : r + 2, c : c + 2].ravel() for r in (0, 2) for c in (0, 2, 4)]
     assert np.array_equal(found, np.array(by_hand).T)
 

@@ -176,7 +176,9 @@ def _compare(checkpoint: Checkpoint, architecture: Architecture, full: Config, n
         wanted[part.tensor] = part.shape
         if part.bias:
             wanted[part.bias] = (part.outputs,)
-    missing = [name for name in wanted if name not in names]
+    prefix = next((name.removesuffix(short) for short, name in names.items() if name != short), "")
+    heads = ("lm_head.", "classifier.")  # these stand outside the model that the prefix names
+    missing = [name if name.startswith(heads) else prefix + name for name in wanted if name not in names]
     surplus = [name for short, name in names.items() if short not in wanted]
     if getattr(full, "tied", False) and "lm_head.weight" in names:
         surplus.remove(names["lm_head.weight"])
