@@ -13,7 +13,7 @@ from sheetgen.book import read_book
 from sheetgen.engines import ENGINES
 from sheetgen.models import Config, Vit
 from sheetgen.ops import Array
-from sheetgen.pages import defined_name
+from sheetgen.placed import defined_name
 
 FOLDER = Path(__file__).parent / "golden"
 # A folder with config.json, model.safetensors and expected.npz is tested by standing here.

@@ -34,6 +34,7 @@ ORDER = [
     "words",
     "theme",
     "layout",
+    "placed",
     "pages",
     "scale",
     "seal",

@@ -20,8 +20,9 @@ from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
 from sheetgen.models import Config
 from sheetgen.ops import Array
-from sheetgen.pages import defined_name
-from sheetgen.scale import COLUMNS, SIZES, Scale
+from sheetgen.pages import Table
+from sheetgen.placed import defined_name
+from sheetgen.scale import COLUMNS, SIZES
 
 ENTRIES = scale.select()
 
@@ -50,7 +51,7 @@ engines = pytest.mark.parametrize(
 )
 
 
-def save(table: Scale, path: Path, typed: Mapping[str, float | None] | None = None, style: Style = "blocks") -> Path:
+def save(table: Table, path: Path, typed: Mapping[str, float | None] | None = None, style: Style = "blocks") -> Path:
     """The table as a workbook. No cached value is right. `typed`: what a reader types into the free row."""
     with xlsxwriter.Workbook(str(path), {"strings_to_formulas": False}) as book:
         sheet = book.add_worksheet(scale.SHEET)
@@ -77,7 +78,7 @@ def save(table: Scale, path: Path, typed: Mapping[str, float | None] | None = No
     return path
 
 
-def column(values: Values, table: Scale, name: str) -> list[object]:
+def column(values: Values, table: Table, name: str) -> list[object]:
     """The recomputed numbers of a column."""
     return list(values.range(table.places[f"scale.{name}"])[:, 0])
 
@@ -190,6 +191,7 @@ def test_toy_is_counted_as_its_red_cells(preset: str, sizes: dict[str, Any]) -> 
         scale.sizes_of(made.request.config),
         made.trace.parameters(),
     )
+    assert table.free is not None
     toy = table.free - 1 - table.places["scale.total"].top
     assert table.trace["scale.total"].value[toy, 0] == made.trace.parameters()
     assert table.trace["scale.exact"].value.min() == 1
@@ -351,7 +353,7 @@ CLOSED: dict[str, tuple[Callable[[Row], int], Callable[[Row], int] | None]] = {
 }
 
 
-def own_sizes(table: Scale, seed: int) -> dict[str, int]:
+def own_sizes(table: Table, seed: int) -> dict[str, int]:
     """Sizes that nobody published, for every column that the table has."""
     draw = random.Random(seed)  # noqa: S311 - no secret
     names = [path.removeprefix("scale.") for path, t in table.trace.blocks.items() if t.kind == "constant"]

@@ -16,13 +16,13 @@ from sheetgen import presets
 from sheetgen.book import read_book
 from sheetgen.engines import ENGINES
 from sheetgen.formula import Style
-from sheetgen.layout import lay_out
 from sheetgen.models import run
 from sheetgen.models.seq2seq import Seq2Seq
 from sheetgen.ops import Array
-from sheetgen.pages import config_page, contents_page, defined_name, map_page
+from sheetgen.pages import config_page, contents_page, map_page
+from sheetgen.placed import defined_name, place
 from sheetgen.tensor import Trace
-from sheetgen.write import write
+from sheetgen.write import Workbook, write
 
 GOLDEN = Path(__file__).parent / "golden" / "other" / "transformer.npz"
 ENGINE = ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)]
@@ -130,10 +130,10 @@ def test_its_workbook_equals_marian(tmp_path: Path, style: Style, engine: str) -
     preset = presets.find("transformer")
     trace = run(CONFIG, Marian())
     made = presets.Request(preset, CONFIG, {})
-    layout = lay_out(trace)
-    sheets = [map_page(made, trace), config_page(made, {"formulas": style}, trace), contents_page(made, trace, layout)]
+    model = place(made, {"formulas": style}, trace)
+    sheets = [config_page([model]), contents_page([model])]
     workbook = tmp_path / "marian.xlsx"
-    write(workbook, preset, trace, layout, sheets, style, lambda _: None)
+    write(workbook, Workbook(preset.title, preset.summary, [model], [map_page(model)], sheets, style))
     compare(recomputed(workbook, engine, [*expected(), *patterns()]))
     result = sheetgen("check", workbook, "--engine", engine)
     assert result.code == 0, result.out
@@ -150,9 +150,9 @@ def test_one_changed_detail_is_seen(detail: dict[str, Any]) -> None:
 
 def test_interleaved_positions_are_those_of_the_paper() -> None:
     found = values_of(run(replace(CONFIG, position_order="interleaved"), Marian()))["PE"]
-    for place, feature in np.ndindex(6, 8):
-        angle = place / 10000 ** (2 * (feature // 2) / 8)
-        assert found[feature, place] == pytest.approx([math.sin, math.cos][feature % 2](angle), abs=1e-15)
+    for position, feature in np.ndindex(6, 8):
+        angle = position / 10000 ** (2 * (feature // 2) / 8)
+        assert found[feature, position] == pytest.approx([math.sin, math.cos][feature % 2](angle), abs=1e-15)
 
 
 @pytest.mark.parametrize("engine", ENGINE)

@@ -18,7 +18,7 @@ from sheetgen.book import read_book
 from sheetgen.engines import ENGINES
 from sheetgen.formula import formulas_of
 from sheetgen.ops import OPS, Array
-from sheetgen.pages import defined_name
+from sheetgen.placed import defined_name
 from sheetgen.presets import Given, all_presets, request, ring
 from sheetgen.tensor import Tensor, apply
 

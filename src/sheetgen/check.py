@@ -23,7 +23,8 @@ from sheetgen.formula import Style, formulas_of
 from sheetgen.layout import Layout, lay_out
 from sheetgen.models import FAMILIES, Config, fit_a_worksheet, run
 from sheetgen.ops import Array
-from sheetgen.pages import CONFIG, MAP, MODEL, defined_name, mirrors
+from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE, mirrors
+from sheetgen.placed import defined_name
 from sheetgen.tensor import Frame, Tensor, Trace
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
@@ -62,7 +63,7 @@ class Report:
     engine: str
     groups: list[Group] = field(default_factory=list)
     difference: Difference | None = None
-    prediction: str = ""
+    predictions: dict[str, str] = field(default_factory=dict)  # what each model says, by its key
 
 
 def check(path: Path, engine: str = "formulas") -> Report:
@@ -76,35 +77,42 @@ def check(path: Path, engine: str = "formulas") -> Report:
 def check_book(book: Book, engine: str = "formulas") -> Report:
     """`check` of a workbook that has been read already."""
     settings = _settings(book)
-    config = _config(settings, book.path)
+    configs = {key: _config(mine, book.path) for key, mine in settings.items()}
     values = ENGINES[engine](book.path, book)
-    workbook = _Workbook(book, values)
-    trace = run(config, workbook)
     report = Report(book.path, engine)
-    places = _places(book, trace)
-    style: Style = "cells" if settings.get("formulas") == "cells" else "blocks"
-    comparison = _Comparison(book, values, places, style, report)
-    comparison.run(trace, lay_out(trace))
-    groups = [name for name in str(settings.get("published") or "").split(", ") if name]
-    if groups and scale.SHEET in book.sheets:
-        table = scale.table(groups, scale.sizes_of(config), trace.parameters(), workbook).trace
-        places.update(_places(book, table))
-        comparison.run(table, None)
-    report.prediction = config.prediction(trace)
+    for key, config in configs.items():
+        workbook = _Workbook(book, values, key)
+        trace = run(config, workbook)
+        report.predictions[key] = config.prediction(trace)
+        places = _places(book, trace, key)
+        style: Style = "cells" if settings[key].get("formulas") == "cells" else "blocks"
+        comparison = _Comparison(book, values, places, style, report, key)
+        comparison.run(trace, lay_out(trace))
+        groups = [name for name in str(settings[key].get("published") or "").split(", ") if name]
+        if groups and scale.SHEET in book.sheets:
+            table = scale.table(groups, scale.sizes_of(config), trace.parameters(), _Workbook(book, values)).trace
+            _Comparison(book, values, _places(book, table), style, report).run(table, None)
     return report
 
 
 # --- the model, from the workbook alone --------------------------------------------------------------------------
 
 
-def _settings(book: Book) -> dict[str, Any]:
+def _settings(book: Book) -> dict[str, dict[str, Any]]:
+    """What Config says of each model, by its key: the name of a setting → its value."""
     sheet = book.sheets.get(CONFIG)
-    if sheet is None or MODEL not in book.sheets:
-        raise InputError(
-            f"{book.path} is not a workbook of sheetgen (no {CONFIG} or {MODEL}): make one by `sheetgen build`"
-        )
+    if sheet is None:
+        raise InputError(f"{book.path} is not a workbook of sheetgen (no {CONFIG}): make one by `sheetgen build`")
     names = {row: value for (row, column), value in sheet.cells.items() if column == 0 and isinstance(value, str)}
-    return {name: sheet.cells[row, 1] for row, name in names.items() if (row, 1) in sheet.cells}
+    head = next((row for row, name in names.items() if name == SETTING), None)
+    keys = {column: value for (row, column), value in sheet.cells.items() if row == head and column > 0}
+    columns = {str(key): column for column, key in keys.items() if key not in (MEANING, VALUE)} or {"": 1}
+    if "" in columns and MODEL not in book.sheets:
+        raise InputError(f"{book.path} is not a workbook of sheetgen (no {MODEL}): make one by `sheetgen build`")
+    return {
+        key: {name: sheet.cells[row, column] for row, name in names.items() if (row, column) in sheet.cells}
+        for key, column in columns.items()
+    }
 
 
 def _config(settings: dict[str, Any], path: Path) -> Config:
@@ -136,6 +144,7 @@ class _Workbook:
 
     book: Book
     values: Values
+    key: str = ""  # of the model; "" also for what belongs to no model
     sentences: list[str] = field(default_factory=list)  # text blocks that hold words of the vocabulary
     vocabulary: tuple[Range, list[str]] | None = None
 
@@ -195,10 +204,11 @@ class _Workbook:
                     )
 
     def _place(self, path: str) -> Range:
-        place = self.book.names.get(defined_name(path))
+        name = _name(path, self.key)
+        place = self.book.names.get(name)
         if place is None or place.sheet not in self.book.sheets:
             raise InputError(
-                f"{self.book.path}: no cells are named {defined_name(path)}, but Config asks for {path}: "
+                f"{self.book.path}: no cells are named {name}, but Config asks for {path}: "
                 "undo the deletion, or build the workbook anew"
             )
         return place
@@ -219,9 +229,14 @@ class _Workbook:
         return float(value)
 
 
-def _places(book: Book, trace: Trace) -> dict[str, Range]:
+def _name(path: str, key: str) -> str:
+    """The workbook's name of a tensor of the model `key`."""
+    return defined_name(f"{key}.{path}" if key else path)
+
+
+def _places(book: Book, trace: Trace, key: str = "") -> dict[str, Range]:
     """Where each tensor stands now; those whose name is gone are left out."""
-    found = {path: book.names.get(defined_name(path)) for path in trace.blocks}
+    found = {path: book.names.get(_name(path, key)) for path in trace.blocks}
     return {path: place for path, place in found.items() if place is not None and place.sheet in book.sheets}
 
 
@@ -235,17 +250,18 @@ class _Comparison:
     places: dict[str, Range]
     style: Style
     report: Report
+    key: str = ""  # of the model that is compared
 
     def run(self, trace: Trace, layout: Layout | None) -> None:
         """Fill the report, tensor by tensor in the order of computation, names along the axes right after."""
-        groups = {id(frame): Group(title) for title, frame in _frames(trace.root)}
+        groups = {id(frame): Group(title) for title, frame in _frames(trace.root, self.key)}
         self.report.groups += groups.values()
         labels: dict[str, list[tuple[Range, Tensor]]] = {}
         for label in layout.labels if layout else ():
             if layout and label.words is not None and label.owner in self.places:
                 moved = _moved(label.range, layout.places[label.owner], self.places[label.owner])
                 labels.setdefault(label.owner, []).append((moved, label.words))
-        for mirror in mirrors(trace) if layout and MAP in self.book.sheets else ():
+        for mirror in mirrors(trace) if layout and not self.key and MAP in self.book.sheets else ():
             labels.setdefault(mirror.owner, []).append((mirror.range, mirror.tensor))
         for path, tensor in trace.blocks.items():
             group = groups[id(tensor.frame)]
@@ -253,7 +269,9 @@ class _Comparison:
             group.cells += tensor.value.size
             place = self.places.get(path)
             if place is None:
-                self._differs(group, path, f"has no cells: the name {defined_name(path)} is gone", None, None, tensor)
+                self._differs(
+                    group, path, f"has no cells: the name {_name(path, self.key)} is gone", None, None, tensor
+                )
                 continue
             self._compare(group, path, tensor, place)
             for area, copy in labels.get(path, []):
@@ -285,6 +303,7 @@ class _Comparison:
         self, group: Group, path: str, reason: str, place: Range | None, wrong: Array | None, tensor: Tensor
     ) -> None:
         group.equal = False
+        path = f"{self.key}.{path}" if self.key else path
         if self.report.difference is not None:
             return
         if place is None:

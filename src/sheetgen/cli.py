@@ -90,12 +90,13 @@ def build(
     **sizes: int | None,
 ) -> None:
     """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
-    from sheetgen import pages, presets, scale, seal, write
+    from sheetgen import pages, presets, scale, seal
     from sheetgen.convert import convert
-    from sheetgen.layout import lay_out
     from sheetgen.models import run
+    from sheetgen.placed import place
     from sheetgen.tensor import Source
     from sheetgen.weights import Drawn
+    from sheetgen.write import Workbook, write
 
     wanted = {name: value for name, value in sizes.items() if value is not None}
     image = None if pixels is None else _image(pixels)
@@ -120,18 +121,14 @@ def build(
     target = output or Path("generated") / f"{name}.xlsx"
     _may_write(target, force, seal.untouched)
     trace = run(request.config, source)
-    layout = lay_out(trace)
-    table = None
+    placed = place(request, {"published": ", ".join(found.published), **made}, trace)
+    after: list[pages.Page | pages.Table] = [pages.config_page([placed]), pages.contents_page([placed])]
     if found.published:
-        table = scale.table(found.published, scale.sizes_of(request.config), trace.parameters())
-    sheets = [
-        pages.map_page(request, trace),
-        pages.config_page(request, {"published": ", ".join(found.published), **made}, trace),
-        pages.contents_page(request, trace, layout),
-    ]
+        after.append(scale.table(found.published, scale.sizes_of(request.config), trace.parameters()))
+    workbook = Workbook(found.title, found.summary, [placed], [pages.map_page(placed)], after, formulas)
     with _writing(target), _progress("writing", len(trace.blocks)) as step:
         target.parent.mkdir(parents=True, exist_ok=True)
-        summary = write.write(target, found, trace, layout, sheets, formulas, step, table)
+        summary = write(target, workbook, step)
     click.echo(f"wrote       {target}")
     click.echo(f"sheets      {', '.join(summary.sheets)}")
     click.echo(f"cells       {summary.cells:,}")

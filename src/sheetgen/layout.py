@@ -110,8 +110,9 @@ class Box:
 
 @dataclass
 class Layout:
-    """Addresses of all blocks of a trace, and what is written around them."""
+    """Addresses of all blocks of a trace on one sheet, and what is written around them."""
 
+    sheet: str = SHEET
     places: dict[str, Range] = field(default_factory=dict)
     titles: list[Title] = field(default_factory=list)
     shapes: list[Title] = field(default_factory=list)
@@ -119,10 +120,10 @@ class Layout:
     boxes: list[Box] = field(default_factory=list)
 
 
-def lay_out(trace: Trace) -> Layout:
-    """Places for every named tensor of the trace; raises InputError when the sheet has too few rows or columns."""
+def lay_out(trace: Trace, sheet: str = SHEET) -> Layout:
+    """Places on `sheet` for every named tensor of the trace; raises InputError when it has too few rows or columns."""
     parts = [_plan(item) for item in trace.root.items if isinstance(item, Frame)]
-    layout = Layout()
+    layout = Layout(sheet)
     slots = [s for part in parts for band in _all_bands(part) for s in band.slots.values() if s.lane == 0]
     start = MARGIN
     label = start + max(slot.left_width for slot in slots)
@@ -247,7 +248,7 @@ class _Placer:
                 row += item.height
             previous = item
         right = max([right, *(label + width for label, width in lanes.values())])
-        self.layout.boxes.append(Box(part.frame, Range(SHEET, top, depth, row, right), depth))
+        self.layout.boxes.append(Box(part.frame, Range(self.layout.sheet, top, depth, row, right), depth))
         return row + 1, right
 
     def _lanes(self, bands: list[Band]) -> dict[int, tuple[int, int]]:
@@ -277,7 +278,7 @@ class _Placer:
                 self._body(foot, body_row + slot.body.rows + i, label, titled=False)
 
     def _set(self, tensor: Tensor, row: int, column: int) -> Range:
-        place = Range(SHEET, row, column, row + tensor.rows - 1, column + tensor.columns - 1)
+        place = Range(self.layout.sheet, row, column, row + tensor.rows - 1, column + tensor.columns - 1)
         self.layout.places[str(tensor.path)] = place
         return place
 
@@ -300,11 +301,11 @@ class _Placer:
         self.layout.titles.append(Title(tensor, row - 2, label + 1, text, right=False, columns=tensor.columns + 1))
         self._name_columns(tensor, place)
         if tensor.rows > 1 or tensor.axes[0]:
-            side = Range(SHEET, place.top, label, place.bottom, label)
+            side = Range(self.layout.sheet, place.top, label, place.bottom, label)
             self.layout.labels.append(Label(str(tensor.path), side, self._names(tensor, vertical=True), "left"))
 
     def _name_columns(self, tensor: Tensor, place: Range) -> None:
-        above = Range(SHEET, place.top - 1, place.left, place.top - 1, place.right)
+        above = Range(self.layout.sheet, place.top - 1, place.left, place.top - 1, place.right)
         self.layout.labels.append(Label(str(tensor.path), above, self._names(tensor, vertical=False), "above"))
 
     def _names(self, tensor: Tensor, vertical: bool) -> Tensor | None:

@@ -1,23 +1,24 @@
 """The sheets around the model, as plain cells: Map, Config and Contents. Knows no Excel library.
 
-Reading Config back (`check`) relies on its form: the name of a setting in column A, its value in column B.
+Reading Config back (`check`) relies on its form: below the row that begins with "setting", the name of a setting in
+column A and its values in a column per model, which is headed by the model's key ("value" for the only one).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 from sheetgen import words
 from sheetgen.address import Range
-from sheetgen.layout import Layout
-from sheetgen.presets import Request
+from sheetgen.placed import Placed
 from sheetgen.tensor import Frame, Tensor, Trace, apply
 
 MAP, MODEL, CONFIG, CONTENTS = "Map", "Model", "Config", "Contents"
+SETTING, VALUE, MEANING = "setting", "value", "meaning"  # heads of the columns of Config
 
 
 @dataclass(frozen=True)
@@ -58,77 +59,102 @@ class Page:
                 self.cells.append(Cell(row, column, value, "LINK" if here else look, here, 0 if column else indent))
 
 
-def defined_name(path: str) -> str:
-    """The workbook's name of a tensor: `layer_0.head_1.Q` → `layer_0__head_1__Q`."""
-    return path.replace(".", "__")
+@dataclass
+class Table:
+    """A sheet that computes by itself: a trace that is no model, its places, and the plain cells around it."""
+
+    page: Page
+    trace: Trace
+    places: dict[str, Range] = field(default_factory=dict)
+    formats: dict[str, str] = field(default_factory=dict)  # path → number format
+    notes: dict[tuple[int, int], str] = field(default_factory=dict)  # (row, column) → comment of the cell
+    freeze: tuple[int, int] = (0, 0)  # the first cell that scrolls
+    free: int | None = None  # row of the sheet in which a reader types
+
+    def remark(self, row: int, column: int, text: str) -> None:
+        """A comment on a cell, unless there is nothing to say."""
+        if text:
+            self.notes[row, column] = text
 
 
-def settings_of(request: Request, build: Mapping[str, str | int]) -> dict[str, Any]:
-    """What Config holds: how the workbook was built, then every size of the family."""
+def settings_of(model: Placed) -> dict[str, Any]:
+    """What Config holds: how the model was built, then every size of the family."""
+    request = model.request
     sizes = {f.name: getattr(request.config, f.name) for f in dataclasses.fields(request.config)}
     # As words, since LibreOffice saves TRUE and FALSE as formulas.
     sizes |= {name: "yes" if value else "no" for name, value in sizes.items() if isinstance(value, bool)}
-    return {"preset": request.preset.name, "family": request.config.family, **build, **sizes}
+    return {"preset": request.preset.name, "family": request.config.family, **model.build, **sizes}
 
 
-def config_page(request: Request, build: Mapping[str, str | int], trace: Trace) -> Page:
-    """Every setting of the workbook, one per row, with a sentence."""
-    page = Page(CONFIG, [24, 18, 100])
-    page.row(0, f"{request.preset.title}: settings", look="HEADING")
+def config_page(models: Sequence[Placed], title: str = "") -> Page:
+    """Every setting of the models, one per row, with a sentence; a column for each model."""
+    first, alone = models[0], len(models) == 1
+    page = Page(CONFIG, [24, *([18] * len(models)), 100])
+    page.row(0, f"{title or first.request.preset.title}: settings", look="HEADING")
     page.row(
         1,
         "What this workbook was built with. `sheetgen check` reads it; to change a size, build anew.",
         look="SUBTITLE",
     )
-    page.row(3, "setting", "value", "meaning", look="TABLE_HEAD")
-    sentences = {
-        "preset": f"{request.preset.summary}",
+    page.row(3, SETTING, *(model.key or VALUE for model in models), MEANING, look="TABLE_HEAD")
+    sentences: dict[str, str] = {
+        "preset": first.request.preset.summary if alone else "What it was made from.",
         "family": "Which equations.",
         "published": "The published models on the sheet Scale, by group.",
         "seed": "Weights are drawn from it, each number by itself: growing the model leaves the others as they are.",
         "weights": "How weights were drawn: byhand (one decimal), normal, zeros; checkpoint: they were read from one.",
         "cut": "What of the checkpoint is not in this workbook.",
         "formulas": "blocks: one array formula per block; cells: one formula per cell.",
-    } | {f.name: f.metadata["doc"] for f in dataclasses.fields(request.config)}
+    }
+    settings = [settings_of(model) for model in models]
+    for model in models:
+        sentences |= {f.name: f.metadata["doc"] for f in dataclasses.fields(model.request.config)}
     row = 4
-    for name, value in settings_of(request, build).items():
-        page.row(row, name, value, sentences[name])
+    for name in dict.fromkeys(name for mine in settings for name in mine):
+        page.row(row, name, *(mine.get(name, "") for mine in settings), sentences[name])
         row += 1
-    page.row(row + 1, "parameters", trace.parameters(), "Trainable numbers: the red cells of the Model sheet.")
-    page.row(row + 2, "paper", request.preset.paper)
+    red = "the red cells of the Model sheet." if alone else "the red cells."
+    page.row(row + 1, "parameters", *(model.trace.parameters() for model in models), f"Trainable numbers: {red}")
+    page.row(row + 2, "paper", *(model.request.preset.paper for model in models))
     page.row(row + 3, "made by", f"sheetgen {version('sheetgen')}")
     return page
 
 
-def contents_page(request: Request, trace: Trace, layout: Layout) -> Page:
+def contents_page(models: Sequence[Placed], title: str = "") -> Page:
     """Every tensor in the order of computation: link, cells, shape, operation, sentence."""
     page = Page(CONTENTS, [34, 14, 10, 12, 46, 100])
-    page.row(0, f"{request.preset.title}: every tensor", look="HEADING")
+    page.row(0, f"{title or models[0].request.preset.title}: every tensor", look="HEADING")
     page.row(1, "In the order of computation. Click a name to jump to its cells.", look="SUBTITLE")
     page.row(3, "tensor", "cells", "shape", "kind", "equation", "what it is", look="TABLE_HEAD")
-    for row, (path, tensor) in enumerate(trace.blocks.items(), start=4):
-        equation = f"{tensor.name} = {words.equation(tensor)}" if tensor.kind == "computed" else ""
-        cells = layout.places[path].a1
-        kind = "trainable" if tensor.kind == "weight" else tensor.kind
-        page.row(
-            row,
-            path,
-            cells,
-            words.shape(tensor),
-            kind,
-            equation,
-            words.sentence(tensor),
-            link=defined_name(path),
-        )
+    row = 4
+    for model in models:
+        if model.key:
+            page.row(row, model.title, look="KEY")
+            row += 1
+        for path, tensor in model.trace.blocks.items():
+            equation = f"{tensor.name} = {words.equation(tensor)}" if tensor.kind == "computed" else ""
+            cells = model.layout.places[path]
+            page.row(
+                row,
+                path,
+                str(cells) if model.key else cells.a1,
+                words.shape(tensor),
+                "trainable" if tensor.kind == "weight" else tensor.kind,
+                equation,
+                words.sentence(tensor),
+                link=model.name(path),
+            )
+            row += 1
     return page
 
 
-def map_page(request: Request, trace: Trace) -> Page:
+def map_page(model: Placed) -> Page:
     """The architecture from the input down to the output, each part a link; the prediction, live."""
+    preset, trace = model.request.preset, model.trace
     longest = max(len(frame.title) + 3 * depth for depth, frame in _frames(trace.root))
     page = Page(MAP, [max(40, 0.95 * longest), 12, 14, 80])
-    page.row(0, request.preset.title, look="HEADING")
-    page.row(1, request.preset.summary, look="SUBTITLE")
+    page.row(0, preset.title, look="HEADING")
+    page.row(1, preset.summary, look="SUBTITLE")
     page.row(
         2,
         f"{trace.parameters():,} parameters (red cells). Data flows down; click a part to go there.",
@@ -144,7 +170,7 @@ def map_page(request: Request, trace: Trace) -> Page:
             words.title(last),
             words.shape(last),
             words.sentence(last),
-            link=defined_name(str(first.path)),
+            link=model.name(str(first.path)),
             indent=2 * depth,
         )
         row += 1

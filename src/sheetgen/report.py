@@ -36,7 +36,8 @@ def show(report: Report) -> None:
     if difference is None:
         tensors, worst = sum(g.tensors for g in report.groups), max(g.worst for g in report.groups)
         console.print(Text(f"all {tensors} tensors equal (largest difference {worst:.1e})", "bold green"))
-        console.print(Text(f"prediction: {report.prediction}"))
+        for key, prediction in report.predictions.items():
+            console.print(Text(f"prediction{f' of {key}' if key else ''}: {prediction}"))
         return
     console.print(Text(f"{difference.path} {difference.reason}", "bold red"))
     console.print(Text("It is the first in the order of computation; what follows from it differs too."))

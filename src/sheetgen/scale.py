@@ -21,14 +21,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as TerminalTable
 
 from sheetgen import words
 from sheetgen.address import Range
 from sheetgen.errors import InputError
 from sheetgen.models import Config
 from sheetgen.ops import Array
-from sheetgen.pages import Cell, Page
+from sheetgen.pages import Cell, Page, Table
 from sheetgen.tensor import Source, Tensor, Trace, apply, control, equal, scope
 from sheetgen.weights import Drawn
 
@@ -494,34 +494,12 @@ class _Published(Drawn):
 PUBLISHED = _Published(0, "zeros", {})
 
 
-@dataclass
-class Scale:
-    """The sheet: a trace, its places, and what is written around its columns."""
-
-    trace: Trace
-    places: dict[str, Range] = field(default_factory=dict)
-    page: Page = field(default_factory=lambda: Page(SHEET, []))
-    notes: dict[tuple[int, int], str] = field(default_factory=dict)  # (row, column) → comment of the cell
-    formats: dict[str, str] = field(default_factory=dict)  # path → number format
-    free: int = 0  # row of the sheet in which a reader types
-
-    @property
-    def freeze(self) -> tuple[int, int]:
-        """The first cell that scrolls: the heads of the columns and the names of the models stay."""
-        return PARTS_ROW + 2, 1
-
-    def remark(self, row: int, column: int, text: str) -> None:
-        """A comment on a cell, unless there is nothing to say."""
-        if text:
-            self.notes[row, column] = text
-
-
 def table(
     names: Sequence[str],
     toy: Mapping[str, float] | None = None,
     parameters: int | None = None,
     source: Columns | None = None,
-) -> Scale:
+) -> Table:
     """The sheet for the groups `names`, which share an equation, with a row for the toy and a free one.
 
     toy: sizes of the workbook's own model (`sizes_of`); what it does not say is as in the first group.
@@ -546,7 +524,9 @@ def table(
     rows.append(_row(FREE, own, equation))
     notes[FREE] = "Type sizes here. The row begins as a copy of the one above."
     facts["context"].append(0.0)
-    scale = Scale(_trace(equation, rows, facts, source or PUBLISHED, {}))
+    trace = _trace(equation, rows, facts, source or PUBLISHED, {})
+    # The heads of the columns and the names of the models stay when the sheet is scrolled.
+    scale = Table(Page(SHEET, []), trace, freeze=(PARTS_ROW + 2, 1))
     _lay_out(scale, equation, [group.title for group in chosen], notes)
     return scale
 
@@ -661,7 +641,7 @@ def _derive(model: Counts, totals: Sequence[float], source: Columns, controls: M
 # --- on the sheet ------------------------------------------------------------------------------------------------
 
 
-def _lay_out(scale: Scale, equation: Equation, titles: Sequence[str], notes: Mapping[str, str]) -> None:
+def _lay_out(scale: Table, equation: Equation, titles: Sequence[str], notes: Mapping[str, str]) -> None:
     """Places for all columns, side by side from column B on, and the page around them.
 
     notes: the names of the models in the order of their rows, each with its note.
@@ -748,7 +728,7 @@ SHOWN = (
 
 def show(entries: Sequence[Entry]) -> None:
     """Print the table, a line for each model, however wide it is."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = TerminalTable(box=None, padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
     shown = [name for name in SHOWN if any(name in entry.numbers for entry in entries)]
     for name in shown:

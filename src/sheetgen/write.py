@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,44 +17,46 @@ from xlsxwriter.worksheet import Worksheet
 from sheetgen import seal, theme, words
 from sheetgen.address import Range
 from sheetgen.formula import CellFormula, Style, formulas_of
-from sheetgen.layout import SHEET, Label, Layout, Title
+from sheetgen.layout import Label, Title
 from sheetgen.ops import Array
-from sheetgen.pages import MAP, Page, defined_name
-from sheetgen.presets import Preset
-from sheetgen.scale import Scale
-from sheetgen.tensor import Tensor, Trace
+from sheetgen.pages import Page, Table
+from sheetgen.placed import Placed, defined_name
+from sheetgen.tensor import Tensor
 
 CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same bytes
 Progress = Callable[[str], None]  # called with the path of each block that has been written
 
 
 @dataclass
+class Workbook:
+    """What is written: the sheets in their order, those of the models between `first` and `last`."""
+
+    title: str
+    subject: str
+    models: Sequence[Placed]
+    first: Sequence[Page | Table]
+    last: Sequence[Page | Table]
+    style: Style = "blocks"
+
+
+@dataclass
 class Summary:
     """What a workbook holds."""
 
-    sheets: list[str]
+    sheets: list[str] = field(default_factory=list)
     cells: int = 0
     formulas: int = 0
 
 
-def write(
-    target: Path,
-    preset: Preset,
-    trace: Trace,
-    layout: Layout,
-    pages: list[Page],
-    style: Style,
-    progress: Progress,
-    scale: Scale | None = None,
-) -> Summary:
+def write(target: Path, workbook: Workbook, progress: Progress = lambda _: None) -> Summary:
     """Write the workbook to `target`, sealed (see `seal`); an existing file is replaced only by a whole one."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".sheetgen-") as folder:
         draft = Path(folder) / "draft.xlsx"
         book = xlsxwriter.Workbook(draft, {"strings_to_formulas": False, "strings_to_urls": False})
-        book.set_properties({"title": preset.title, "subject": preset.summary, "created": CREATED})
+        book.set_properties({"title": workbook.title, "subject": workbook.subject, "created": CREATED})
         book.set_custom_property(seal.PROPERTY, seal.BLANK)
         book.set_calc_mode("auto")
-        summary = _Writer(book, trace, layout, style, progress).write(preset, pages, scale)
+        summary = _Writer(book, workbook.style, progress).write(workbook)
         book.close()
         seal.seal(draft, target)
     return summary
@@ -63,10 +65,11 @@ def write(
 class _Writer:
     """One workbook in the making."""
 
-    def __init__(self, book: Any, trace: Trace, layout: Layout, style: Style, progress: Progress) -> None:
-        self.book, self.trace, self.layout, self.style, self.progress = book, trace, layout, style, progress
+    def __init__(self, book: Any, style: Style, progress: Progress) -> None:
+        self.book, self.style, self.progress = book, style, progress
         self.formats: dict[tuple[tuple[str, Any], ...], Format] = {}
-        self.summary = Summary([])
+        self.summary = Summary()
+        self.places: dict[str, Range] = {}  # of every block of the workbook
 
     def look(self, properties: dict[str, Any]) -> Format:
         """The format with these properties; one for each look, however many cells have it."""
@@ -75,27 +78,27 @@ class _Writer:
             self.formats[key] = self.book.add_format(properties)
         return self.formats[key]
 
-    def write(self, preset: Preset, pages: list[Page], scale: Scale | None) -> Summary:
-        before = [page for page in pages if page.name == MAP]
-        for page in before:
-            self.page(page)
-        self.model(preset)
-        for page in pages:
-            if page not in before:
-                self.page(page)
-        places = dict(self.layout.places)
-        if scale:
-            self.scale(scale)
-            places |= scale.places
-        for path, place in places.items():
+    def write(self, workbook: Workbook) -> Summary:
+        for model in workbook.models:
+            self.places |= {model.path(path): place for path, place in model.layout.places.items()}
+        for sheet in (*workbook.first, *workbook.last):
+            self.places |= sheet.places if isinstance(sheet, Table) else {}
+        for sheet in workbook.first:
+            self.beside(sheet)
+        for model in workbook.models:
+            self.model(model, alone=len(workbook.models) == 1)
+        for sheet in workbook.last:
+            self.beside(sheet)
+        for path, place in self.places.items():
             self.book.define_name(defined_name(path), f"={place.absolute}")
         return self.summary
 
     # --- the model ---------------------------------------------------------------------------------------------
 
-    def model(self, preset: Preset) -> None:
-        sheet = self.add_sheet(SHEET)
-        right = max(box.range.right for box in self.layout.boxes)
+    def model(self, model: Placed, alone: bool) -> None:
+        layout = model.layout
+        sheet = self.add_sheet(layout.sheet)
+        right = max(box.range.right for box in layout.boxes)
         sheet.set_default_row(theme.ROW_HEIGHT)
         sheet.set_column(0, 2, theme.MARGIN_WIDTH, self.look(theme.CELL))
         sheet.set_column(3, right, theme.COLUMN_WIDTH, self.look(theme.CELL))
@@ -103,8 +106,9 @@ class _Writer:
         sheet.set_zoom(theme.ZOOM)
         sheet.set_landscape()
         sheet.fit_to_pages(1, 0)
-        sheet.activate()
-        self.text(sheet, 0, 0, preset.title, theme.HEADING)
+        if alone:
+            sheet.activate()
+        self.text(sheet, 0, 0, model.title, theme.HEADING)
         self.text(
             sheet,
             1,
@@ -112,25 +116,25 @@ class _Writer:
             "Every number is a formula; red cells are trainable. Change one and look below.",
             theme.SUBTITLE,
         )
-        for box in self.layout.boxes:
+        for box in layout.boxes:
             look = self.look(theme.frame(box.depth))
             for column in range(box.range.left, box.range.right + 1):
                 sheet.write_blank(box.range.top, column, None, look)
             sheet.write_string(box.range.top, box.range.left, box.frame.title, look)
             self.summary.cells += 1
-        for path, tensor in self.trace.blocks.items():
-            self.block(sheet, tensor, self.layout.places[path])
+        for path, tensor in model.trace.blocks.items():
+            self.block(sheet, model, tensor, layout.places[path])
             self.progress(path)
-        for title in self.layout.titles:
+        for title in layout.titles:
             self.title(sheet, title)
             note = words.sentence(title.tensor)
             if title.tensor.kind == "computed":
                 note = f"{title.tensor.name} = {words.equation(title.tensor)}\n{note}"
             sheet.write_comment(title.row, title.column, note, {"x_scale": 2, "author": "sheetgen", "font_size": 10})
-        for shape in self.layout.shapes:
+        for shape in layout.shapes:
             self.text(sheet, shape.row, shape.column, shape.text, theme.SHAPE)
-        for label in self.layout.labels:
-            self.label(sheet, label)
+        for label in layout.labels:
+            self.label(sheet, model, label)
 
     def title(self, sheet: Worksheet, title: Title) -> None:
         """Name and shape, and the equation behind them where there is room; else it is in the note alone."""
@@ -148,19 +152,21 @@ class _Writer:
             self.look(look),
         )
 
-    def block(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
+    def block(self, sheet: Worksheet, model: Placed, tensor: Tensor, place: Range) -> None:
         """The numbers or formulas of one block, its validation and conditional formats."""
         look = self.look(theme.block(tensor))
         if tensor.kind == "computed":
-            for formula in formulas_of(tensor, place, self.layout.places, self.style):
+            for formula in formulas_of(tensor, place, model.layout.places, self.style):
                 self.formula(sheet, formula, look)
+        elif link := model.links.get(str(tensor.path)):
+            self.repeated(sheet, tensor, place, link, look)
         else:
             self.constants(sheet, place, tensor.value, look)
         if tensor.kind == "control":
             self.limits(sheet, tensor, place)
             self.text(sheet, place.top, place.right + 1, words.sentence(tensor), theme.EQUATION)
         elif tensor.name == "words":
-            self.sentence(sheet, tensor, place)
+            self.sentence(sheet, model, tensor, place)
         elif tensor.name == "image":
             self.picture(sheet, place)
         elif tensor.name in ("pattern", "probs"):
@@ -201,6 +207,16 @@ class _Writer:
             write = sheet.write_string if isinstance(cell, str) else sheet.write_number
             write(place.top + row, place.left + column, cell, look)
 
+    def repeated(self, sheet: Worksheet, tensor: Tensor, place: Range, source: Range, look: Format) -> None:
+        """Words or numbers that another model was given: links to its cells, constants where it has none."""
+        for row, column in np.ndindex(tensor.shape):
+            cell, value = place.part(row, column), tensor.value[row : row + 1, column : column + 1]
+            if row < source.rows and column < source.columns:
+                text = f"={source.part(row, column).seen_from(place.sheet)}"
+                self.formula(sheet, CellFormula(cell, text, False, value), look)
+            else:
+                self.constants(sheet, cell, value, look)
+
     def limits(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
         """What may be typed into the cells of a control."""
         low, high, whole = (tensor.settings[key] for key in ("low", "high", "whole"))
@@ -225,24 +241,24 @@ class _Writer:
         dark = f"=2*{place.part(0, 0).a1}<MAX({pixels})+MIN({pixels})"
         sheet.conditional_format(*area, {"type": "formula", "criteria": dark, "format": self.look(theme.ON_DARK)})
 
-    def sentence(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
-        """Words are chosen from the vocabulary; one that it does not have is marked."""
+    def sentence(self, sheet: Worksheet, model: Placed, tensor: Tensor, place: Range) -> None:
+        """Words are chosen from the vocabulary, or repeated from another model; one that it does not have is marked."""
         area = place.top, place.left, place.bottom, place.right
-        vocabulary = self.layout.places["vocabulary"]
-        sheet.data_validation(
-            *area,
-            {
-                "validate": "list",
-                "source": f"={vocabulary.absolute}",
-                "error_title": "Not in the vocabulary",
-                "error_message": "Choose a word from the list: the model knows no other.",
-            },
-        )
-        known = self.layout.places[str(tensor.path).removesuffix("words") + "in_vocabulary"].part(0, 0).a1
+        if tensor.path not in model.links:
+            sheet.data_validation(
+                *area,
+                {
+                    "validate": "list",
+                    "source": f"={model.layout.places['vocabulary'].absolute}",
+                    "error_title": "Not in the vocabulary",
+                    "error_message": "Choose a word from the list: the model knows no other.",
+                },
+            )
+        known = model.layout.places[str(tensor.path).removesuffix("words") + "in_vocabulary"].part(0, 0).a1
         unknown = f'={known}="✗"'
         sheet.conditional_format(*area, {"type": "formula", "criteria": unknown, "format": self.look(theme.WRONG_WORD)})
 
-    def label(self, sheet: Worksheet, label: Label) -> None:
+    def label(self, sheet: Worksheet, model: Placed, label: Label) -> None:
         look = self.look(theme.NAME_LEFT if label.side == "left" else theme.NAME_ABOVE)
         if label.words is None:
             for i in range(label.range.rows * label.range.columns):
@@ -250,10 +266,17 @@ class _Writer:
                 sheet.write_number(label.range.top + row, label.range.left + column, i, look)
             self.summary.cells += label.range.rows * label.range.columns
             return
-        for formula in formulas_of(label.words, label.range, self.layout.places, self.style):
+        for formula in formulas_of(label.words, label.range, model.layout.places, self.style):
             self.formula(sheet, formula, look)
 
     # --- the sheets around it ------------------------------------------------------------------------------------
+
+    def beside(self, sheet: Page | Table) -> None:
+        """A sheet that is no model."""
+        if isinstance(sheet, Table):
+            self.table(sheet)
+        else:
+            self.page(sheet)
 
     def page(self, page: Page) -> Worksheet:
         sheet = self.add_sheet(page.name)
@@ -272,24 +295,24 @@ class _Writer:
                 sheet.write(cell.row, cell.column, cell.value, look)
         for mirror in page.mirrors:
             look = self.look(theme.CELL | {"num_format": "0.00", "align": "left"})
-            for formula in formulas_of(mirror.tensor, mirror.range, self.layout.places, self.style):
+            for formula in formulas_of(mirror.tensor, mirror.range, self.places, self.style):
                 self.formula(sheet, formula, look)
         return sheet
 
-    def scale(self, scale: Scale) -> None:
-        """The table of published models; yellow is what a reader is meant to change."""
-        sheet = self.page(scale.page)
-        sheet.freeze_panes(*scale.freeze)
-        for (row, column), note in scale.notes.items():
+    def table(self, table: Table) -> None:
+        """A sheet that computes by itself; yellow is what a reader is meant to change."""
+        sheet = self.page(table.page)
+        sheet.freeze_panes(*table.freeze)
+        for (row, column), note in table.notes.items():
             sheet.write_comment(row, column, note, {"x_scale": 3, "author": "sheetgen", "font_size": 10})
-        for path, tensor in scale.trace.blocks.items():
-            place, number = scale.places[path], {"num_format": scale.formats[path]}
+        for path, tensor in table.trace.blocks.items():
+            place, number = table.places[path], {"num_format": table.formats[path]}
             look = self.look(theme.block(tensor) | number)
             if tensor.kind == "computed":
-                for formula in formulas_of(tensor, place, scale.places, self.style):
+                for formula in formulas_of(tensor, place, self.places, self.style):
                     self.formula(sheet, formula, look)
                 continue
-            free = 1 if place.bottom == scale.free else 0
+            free = 1 if place.bottom == table.free else 0
             self.constants(sheet, place, tensor.value[: place.rows - free], look)
             if free:
                 own = self.look(theme.block(tensor) | number | {"bg_color": theme.FILLS["control"]})

@@ -1,0 +1,74 @@
+"""A model in its workbook: what was asked for, its tensors and where they stand. A workbook holds one or more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sheetgen.address import Range
+from sheetgen.layout import SHEET, Layout, lay_out
+from sheetgen.presets import Request
+from sheetgen.tensor import Trace
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One model of a workbook.
+
+    build: how it was built, the rows of Config before the sizes. key: heads its column of Config and begins its
+    defined names; "" for the only model of a workbook. title: heads its sheet. links: where another model has the
+    words and numbers that this one is given, too (path → range): its own cells repeat those.
+    """
+
+    request: Request
+    build: Mapping[str, str | int]
+    trace: Trace
+    layout: Layout
+    key: str = ""
+    title: str = ""
+    links: Mapping[str, Range] = field(default_factory=dict)
+
+    @property
+    def sheet(self) -> str:
+        """The sheet it stands on."""
+        return self.layout.sheet
+
+    def path(self, path: str) -> str:
+        """The path of one of its tensors within the workbook: `layer_0.out` → `a.layer_0.out`."""
+        return f"{self.key}.{path}" if self.key else path
+
+    def name(self, path: str) -> str:
+        """The workbook's name of one of its tensors."""
+        return defined_name(self.path(path))
+
+
+def place(
+    request: Request,
+    build: Mapping[str, str | int],
+    trace: Trace,
+    *,
+    key: str = "",
+    title: str = "",
+    sheet: str = SHEET,
+    given_by: Placed | None = None,
+) -> Placed:
+    """The model on its sheet. `given_by`: the model whose words and inputs it repeats, as far as both have them."""
+    links = _shared(given_by, trace) if given_by else {}
+    return Placed(request, build, trace, lay_out(trace, sheet), key, title or request.preset.title, links)
+
+
+def defined_name(path: str) -> str:
+    """The workbook's name of a tensor: `layer_0.head_1.Q` → `layer_0__head_1__Q`."""
+    return path.replace(".", "__")
+
+
+def _shared(first: Placed, trace: Trace) -> dict[str, Range]:
+    """Where `first` has what the model is given, too; of a longer vocabulary the part that both have."""
+    found = {}
+    for path, tensor in trace.blocks.items():
+        twin = first.trace.blocks.get(path)
+        if tensor.kind in ("text", "input") and twin is not None:
+            rows, columns = min(tensor.rows, twin.rows), min(tensor.columns, twin.columns)
+            if (tensor.value[:rows, :columns] == twin.value[:rows, :columns]).all():
+                found[path] = first.layout.places[path].part(slice(0, rows), slice(0, columns))
+    return found
