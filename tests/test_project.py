@@ -40,6 +40,7 @@ ORDER = [
     "seal",
     "write",
     "book",
+    "notation",
     "engines",
     "check",
     "report",

@@ -16,6 +16,8 @@ from xml.parsers import expat
 
 import numpy as np
 import openpyxl
+from openpyxl.formula import Tokenizer
+from openpyxl.formula.tokenizer import Token, TokenizerError
 from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 
 from sheetgen.address import Range, cell_name, parse_range
@@ -88,6 +90,36 @@ def read_values(path: Path) -> dict[str, dict[Cell, Any]]:
             for cell in cells
         }
     workbook.close()
+    return found
+
+
+_KINDS = {
+    Token.WSPACE: "blank",
+    Token.OP_PRE: "prefix",
+    Token.OP_IN: "infix",
+    Token.OP_POST: "postfix",
+    Token.PAREN: "bracket",
+    Token.ARRAY: "bracket",
+    Token.SEP: "separator",
+}
+
+
+def tokens(formula: str) -> list[tuple[str, str]] | None:
+    """The parts of a formula: kind and text; None when it is no formula.
+
+    Kinds: blank, prefix, infix, postfix, bracket, separator, call (`SUM(`), range (names too), number, text, logical,
+    error.
+    """
+    try:
+        items = Tokenizer(formula).items
+    except TokenizerError:
+        return None
+    found = []
+    for item in items:
+        kind = _KINDS.get(item.type)
+        if kind is None and item.type == Token.FUNC:
+            kind = "call" if item.subtype == Token.OPEN else "bracket"
+        found.append((kind or item.subtype.lower(), item.value))
     return found
 
 

@@ -1,5 +1,7 @@
 """Proves a workbook: rebuilds its model, has an engine recompute it, compares tensor by tensor.
 
+Or, without an engine, compares the formulas themselves with those that the model has (`STATIC`).
+
 Nothing is trusted but what a person may edit: Config, red cells, controls and words. Blocks are found through their
 defined names, which spreadsheet programs move when rows are inserted.
 """
@@ -7,6 +9,7 @@ defined names, which spreadsheet programs move when rows are inserted.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,17 +25,20 @@ from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
 from sheetgen.layout import Layout, lay_out
 from sheetgen.models import FAMILIES, Config, fit_a_worksheet, run
+from sheetgen.notation import Notation
 from sheetgen.ops import Array
 from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE, mirrors
 from sheetgen.placed import defined_name
 from sheetgen.tensor import Frame, Tensor, Trace
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
+STATIC = "static"  # in place of an engine: formulas are compared, nothing is calculated
+STAND_IN = 1.0  # then, for a number that somebody typed as a formula: no formula depends on numbers
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first tensor that is not what the model says, and where."""
+    """A tensor that is not what the model says, and where."""
 
     path: str
     reason: str
@@ -62,12 +68,18 @@ class Report:
     path: Path
     engine: str
     groups: list[Group] = field(default_factory=list)
-    difference: Difference | None = None
+    differences: list[Difference] = field(default_factory=list)  # the cause first, then in the order of computation
+    formulas: list[Difference] = field(default_factory=list)  # those whose formulas differ, when anything does
     predictions: dict[str, str] = field(default_factory=dict)  # what each model says, by its key
+
+    @property
+    def difference(self) -> Difference | None:
+        """The first tensor that is wrong by itself, not because of those it is made from."""
+        return self.differences[0] if self.differences else None
 
 
 def check(path: Path, engine: str = "formulas") -> Report:
-    """Recompute the workbook and compare every tensor.
+    """Recompute the workbook and compare every tensor; with engine `STATIC`, compare formulas only.
 
     Raises InputError, BookError or EngineError when that cannot be done, with the reason.
     """
@@ -78,7 +90,7 @@ def check_book(book: Book, engine: str = "formulas") -> Report:
     """`check` of a workbook that has been read already."""
     settings = _settings(book)
     configs = {key: _config(mine, book.path) for key, mine in settings.items()}
-    values = ENGINES[engine](book.path, book)
+    values = None if engine == STATIC else ENGINES[engine](book.path, book)
     report = Report(book.path, engine)
     for key, config in configs.items():
         workbook = _Workbook(book, values, key)
@@ -143,7 +155,7 @@ class _Workbook:
     """The numbers and words that the workbook holds now (a `tensor.Source`)."""
 
     book: Book
-    values: Values
+    values: Values | None
     key: str = ""  # of the model; "" also for what belongs to no model
     sentences: list[str] = field(default_factory=list)  # text blocks that hold words of the vocabulary
     vocabulary: tuple[Range, list[str]] | None = None
@@ -219,8 +231,22 @@ class _Workbook:
         formulas = self.book.sheets[place.sheet].formula_at
         for row, column in np.ndindex(held.shape):
             if (place.top + row, place.left + column) in formulas:
-                held[row, column] = self.values.range(place.part(row, column))[0, 0]
+                at = place.part(row, column)
+                held[row, column] = self._shown(at) if self.values is None else self.values.range(at)[0, 0]
         return held
+
+    @functools.cached_property
+    def notation(self) -> Notation:
+        """Reads the formulas of the workbook."""
+        return Notation(self.book)
+
+    def _shown(self, cell: Range) -> Any:
+        """What a cell shows that repeats another one; of another formula a stand-in."""
+        formula = self.book.sheets[cell.sheet].formula_at[cell.top, cell.left]
+        source = self.notation.source(formula, cell)
+        if source is None or (source.top, source.left) in self.book.sheets[source.sheet].formula_at:
+            return STAND_IN
+        return self.book.constants(source)[0, 0]
 
     def _number(self, path: str, cell: Range, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -243,10 +269,19 @@ def _places(book: Book, trace: Trace, key: str = "") -> dict[str, Range]:
 # --- comparison --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Area:
+    """Cells that must hold `tensor`: the block `path`, or names along it, or its copy on the Map."""
+
+    path: str
+    tensor: Tensor
+    range: Range
+
+
 @dataclass
 class _Comparison:
     book: Book
-    values: Values
+    values: Values | None  # None: compare the formulas instead
     places: dict[str, Range]
     style: Style
     report: Report
@@ -255,77 +290,123 @@ class _Comparison:
     def run(self, trace: Trace, layout: Layout | None) -> None:
         """Fill the report, tensor by tensor in the order of computation, names along the axes right after."""
         groups = {id(frame): Group(title) for title, frame in _frames(trace.root, self.key)}
-        self.report.groups += groups.values()
-        labels: dict[str, list[tuple[Range, Tensor]]] = {}
-        for label in layout.labels if layout else ():
-            if layout and label.words is not None and label.owner in self.places:
-                moved = _moved(label.range, layout.places[label.owner], self.places[label.owner])
-                labels.setdefault(label.owner, []).append((moved, label.words))
-        for mirror in mirrors(trace) if layout and not self.key and MAP in self.book.sheets else ():
-            labels.setdefault(mirror.owner, []).append((mirror.range, mirror.tensor))
+        areas = self._areas(trace, layout)
+        differences: list[Difference] = []
         for path, tensor in trace.blocks.items():
             group = groups[id(tensor.frame)]
             group.tensors += 1
             group.cells += tensor.value.size
-            place = self.places.get(path)
-            if place is None:
-                self._differs(
-                    group, path, f"has no cells: the name {_name(path, self.key)} is gone", None, None, tensor
-                )
-                continue
-            self._compare(group, path, tensor, place)
-            for area, copy in labels.get(path, []):
-                self._compare(group, path, copy, area)
-        self.report.groups = [group for group in self.report.groups if group.tensors]
+            found = [d for area in areas.get(path, []) if (d := self._differs(area, group))]
+            if path not in self.places:
+                found = [_without_cells(path, f"has no cells: the name {_name(path, self.key)} is gone")]
+            group.equal &= not found
+            differences += found[:1]
+        if differences and self.values is not None:
+            found_there = (map(self._formulas_differ, areas.get(path, [])) for path in trace.blocks)
+            formulas = [first for found in found_there if (first := next(filter(None, found), None))]
+            self.report.formulas += [self._told(d) for d in formulas]
+            differences = _cause_first(differences, formulas, trace)
+        self.report.differences += [self._told(d) for d in differences]
+        self.report.groups += [group for group in groups.values() if group.tensors]
 
-    def _compare(self, group: Group, path: str, tensor: Tensor, place: Range) -> None:
-        if place.shape != tensor.shape:
-            size = f"{place.rows}×{place.columns} cells instead of {tensor.rows}×{tensor.columns}"
-            self._differs(group, path, f"has {size}", place, None, tensor)
-            return
-        found = self.values.range(place)
-        worst, wrong = _compare_values(found, tensor.value)
+    def _told(self, difference: Difference) -> Difference:
+        """With the model before the path, where there are several."""
+        path = difference.path
+        return dataclasses.replace(difference, path=f"{self.key}.{path}") if self.key else difference
+
+    def _areas(self, trace: Trace, layout: Layout | None) -> dict[str, list[_Area]]:
+        """What must stand where, by path; nothing of a block whose name is gone."""
+        found = {path: [_Area(path, trace[path], place)] for path, place in self.places.items() if path in trace.blocks}
+        for label in layout.labels if layout else ():
+            if layout and label.words is not None and label.owner in found:
+                moved = _moved(label.range, layout.places[label.owner], self.places[label.owner])
+                found[label.owner].append(_Area(label.owner, label.words, moved))
+        for mirror in mirrors(trace) if layout and not self.key and MAP in self.book.sheets else ():
+            found.setdefault(mirror.owner, []).append(_Area(mirror.owner, mirror.tensor, mirror.range))
+        return found
+
+    def _differs(self, area: _Area, group: Group) -> Difference | None:
+        """What is wrong with the values (or formulas) of some cells; None when nothing is."""
+        if self.values is None:
+            return self._formulas_differ(area)
+        if area.range.shape != area.tensor.shape:
+            return self._other_size(area)
+        worst, wrong = _compare_values(self.values.range(area.range), area.tensor.value)
         group.worst = max(group.worst, worst)
         if wrong.any():
-            self._differs(group, path, "is not what the model computes", place, wrong, tensor)
-        elif tensor.kind == "computed":
-            formulas = self.book.sheets[place.sheet].formula_at
-            stale = np.array(
-                [
-                    [(row, column) not in formulas for column in range(place.left, place.right + 1)]
-                    for row in range(place.top, place.bottom + 1)
-                ]
-            )
-            if stale.any():
-                self._differs(group, path, "holds a number where a formula belongs", place, stale, tensor)
+            return self._difference(area, "is not what the model computes", wrong)
+        if area.tensor.kind != "computed":
+            return None
+        return self._stale(area, self._held(area.range))
 
-    def _differs(
-        self, group: Group, path: str, reason: str, place: Range | None, wrong: Array | None, tensor: Tensor
-    ) -> None:
-        group.equal = False
-        path = f"{self.key}.{path}" if self.key else path
-        if self.report.difference is not None:
-            return
-        if place is None:
-            nowhere = Range(MODEL, 0, 0, 0, 0)
-            self.report.difference = Difference(path, reason, nowhere, [], None, None, "", "")
-            return
-        if wrong is None:
-            wrong = np.zeros(place.shape, dtype=bool)
-            wrong[0, 0] = True
+    def _formulas_differ(self, area: _Area) -> Difference | None:
+        """What is wrong with the formulas, or the constants, of some cells, whatever they give."""
+        tensor, place = area.tensor, area.range
+        if place.shape != tensor.shape:
+            return self._other_size(area)
+        held = self._held(place)
+        if tensor.kind == "constant":
+            wrong = _compare_values(self.book.constants(place), tensor.value)[1]
+            return self._difference(area, "holds other numbers than the model has", wrong) if wrong.any() else None
+        if tensor.kind != "computed":
+            return None
+        if stale := self._stale(area, held):
+            return stale
+        try:
+            expected = list(formulas_of(tensor, place, self.places, self.style))
+        except KeyError:  # the name of an operand is gone, which is told of the operand
+            return None
+        wrong = np.zeros(place.shape, dtype=bool)
+        for formula in expected:
+            top, left = formula.range.top - place.top, formula.range.left - place.left
+            part = slice(top, top + formula.range.rows), slice(left, left + formula.range.columns)
+            first = held[part][0, 0]
+            if not self.notation.same(first, formula.text, formula.range, formula.array):
+                wrong[part] = True
+            elif formula.range.shape != (1, 1):
+                wrong[part] = held[part] != first
+        return self._difference(area, "has another formula than the model", wrong) if wrong.any() else None
+
+    @functools.cached_property
+    def notation(self) -> Notation:
+        return Notation(self.book)
+
+    def _held(self, place: Range) -> Array:
+        """The formula that fills each cell, None where there is none."""
+        formulas = self.book.sheets[place.sheet].formula_at
+        held = np.empty(place.shape, dtype=object)
+        for row in range(place.rows):
+            for column in range(place.columns):
+                held[row, column] = formulas.get((place.top + row, place.left + column))
+        return held
+
+    def _stale(self, area: _Area, held: Array) -> Difference | None:
+        stale = np.array([[formula is None for formula in row] for row in held])
+        return self._difference(area, "holds a number where a formula belongs", stale) if stale.any() else None
+
+    def _other_size(self, area: _Area) -> Difference:
+        place, tensor = area.range, area.tensor
+        size = f"{place.rows}×{place.columns} cells instead of {tensor.rows}×{tensor.columns}"
+        first = np.zeros(place.shape, dtype=bool)
+        first[0, 0] = True
+        return self._difference(area, f"has {size}", first)
+
+    def _difference(self, area: _Area, reason: str, wrong: Array) -> Difference:
+        tensor, place = area.tensor, area.range
         cells = [(int(row), int(column)) for row, column in np.argwhere(wrong)]
         row, column = cells[0]
         at = place.top + row, place.left + column
         sheet = self.book.sheets[place.sheet]
         formula = sheet.formula_at.get(at)
         inside = row < tensor.rows and column < tensor.columns
-        self.report.difference = Difference(
-            path,
+        known = self.values is not None
+        return Difference(
+            area.path,
             reason,
             place,
             [cell_name(place.top + r, place.left + c) for r, c in cells],
-            self.values.range(place.part(row, column))[0, 0],
-            tensor.value[row, column] if inside else None,
+            self.values.range(place.part(row, column))[0, 0] if self.values else sheet.cells.get(at),
+            tensor.value[row, column] if inside and (known or tensor.kind == "constant") else None,
             formula.text if formula else f"none: the cell holds {sheet.cells.get(at)!r}",
             self._expected_formula(tensor, place, at),
         )
@@ -338,6 +419,28 @@ class _Comparison:
             return next((f.text for f in formulas if at in f.range), "")
         except KeyError as missing:
             return f"(cannot be written: the name of {missing.args[0]} is gone)"
+
+
+def _without_cells(path: str, reason: str) -> Difference:
+    return Difference(path, reason, Range(MODEL, 0, 0, 0, 0), [], None, None, "", "")
+
+
+def _cause_first(values: list[Difference], formulas: list[Difference], trace: Trace) -> list[Difference]:
+    """The tensor that is wrong by itself before those that are wrong because of it.
+
+    A formula may be off by so little that only what is made from it leaves the tolerance.
+    """
+    first, by_path = values[0].path, {d.path: d for d in formulas}
+    if first in by_path or first not in trace.blocks:
+        return values
+    above, waiting = set(), [trace[first]]
+    while waiting:
+        for operand in waiting.pop().blocks_used():
+            if operand.path not in above:
+                above.add(operand.path)
+                waiting.append(operand)
+    cause = next((d for path, d in by_path.items() if path in above), None)
+    return [cause, *values] if cause else values
 
 
 def _frames(frame: Frame, above: str = "") -> Iterator[tuple[str, Frame]]:

@@ -105,7 +105,7 @@ def unit_rms(x: Tensor, eps: Tensor, name: str) -> Tensor:
 def head_norm(x: Tensor, w: Tensor, eps: Tensor, name: str) -> Tensor:
     """RMSNorm of the queries or keys of one head; all heads of a layer share the gain. [h, T] → [h, T]."""
     rms = sqrt(mean_square(x) + eps).named(f"{name}_rms")
-    return (w.named(f"w_{name}", "left") * x / rms).named(name, "beside")
+    return (w.named(f"gain_{name}", "left") * x / rms).named(name, "beside")
 
 
 def projected_norm(name: str, rows: int, x: Tensor, w: Weight, eps: Tensor) -> Tensor:

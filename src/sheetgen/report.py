@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sheetgen.check import Report
+from sheetgen.check import STATIC, Report
 
 MANY = 8  # cells named one by one
 
@@ -17,36 +17,45 @@ MANY = 8  # cells named one by one
 def show(report: Report) -> None:
     """Print the result per part of the model and, on a difference, where it begins."""
     console = Console(highlight=False)
-    console.print(Text(f"{report.path}, recomputed by {report.engine}"))
+    static = report.engine == STATIC
+    how = "formulas compared, not calculated" if static else f"recomputed by {report.engine}"
+    console.print(Text(f"{report.path}, {how}"))
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column, side in (
         ("part", "left"),
         ("tensors", "right"),
         ("cells", "right"),
-        ("difference", "right"),
+        ("" if static else "difference", "right"),
         ("", "left"),
     ):
         table.add_column(column, justify=side, overflow="fold")  # type: ignore[arg-type]
     for group in report.groups:
         mark = Text("equal", "green") if group.equal else Text("DIFFERS", "bold red")
         title = " › ".join(re.split("[,:]", part)[0] for part in group.title.split(" › "))
-        table.add_row(Text(title), str(group.tensors), f"{group.cells:,}", f"{group.worst:.1e}", mark)
+        distance = "" if static else f"{group.worst:.1e}"
+        table.add_row(Text(title), str(group.tensors), f"{group.cells:,}", distance, mark)
     console.print(table)
     difference = report.difference
     if difference is None:
         tensors, worst = sum(g.tensors for g in report.groups), max(g.worst for g in report.groups)
+        if static:
+            console.print(Text(f"all {tensors} tensors have the formulas of the model", "bold green"))
+            return
         console.print(Text(f"all {tensors} tensors equal (largest difference {worst:.1e})", "bold green"))
         for key, prediction in report.predictions.items():
             console.print(Text(f"prediction{f' of {key}' if key else ''}: {prediction}"))
         return
     console.print(Text(f"{difference.path} {difference.reason}", "bold red"))
-    console.print(Text("It is the first in the order of computation; what follows from it differs too."))
+    others = len(report.differences) - 1
+    if static and others:
+        console.print(Text(f"It is the first in the order of computation; {others} more have other formulas."))
+    elif not static:
+        console.print(Text("It is the first in the order of computation; what follows from it differs too."))
     cells = ", ".join(difference.cells[:MANY]) + (" …" if len(difference.cells) > MANY else "")
     for name, value in (
         ("range", str(difference.range)),
         ("cells", f"{len(difference.cells)}: {cells}"),
-        ("found", _number(difference.found)),
-        ("expected", _number(difference.expected)),
+        *(() if static else (("found", _number(difference.found)), ("expected", _number(difference.expected)))),
         ("formula found", difference.formula_found),
         ("formula expected", difference.formula_expected),
     ):
