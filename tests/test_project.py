@@ -42,6 +42,7 @@ ORDER = [
     "book",
     "notation",
     "engines",
+    "picture",
     "check",
     "report",
     "cli",
@@ -52,6 +53,7 @@ ORDER = [
 ONLY_IN = {
     "xlsxwriter": "write",
     "openpyxl": "book",
+    "pypdfium2": "picture",
 }
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -123,6 +123,13 @@ def tokens(formula: str) -> list[tuple[str, str]] | None:
     return found
 
 
+def sheets_shown(path: Path) -> dict[str, bool]:
+    """The names of all sheets in their order, those of charts included, and whether each is visible."""
+    with _opened(path) as file, _no_warnings():
+        book = openpyxl.load_workbook(file, read_only=True, keep_links=False)
+        return {name: book[name].sheet_state == "visible" for name in book.sheetnames}
+
+
 def check_file(path: str | Path) -> None:
     """Raises BookError when the file is no plain .xlsx workbook; its sheets are not read."""
     with _opened(Path(path)):
@@ -191,8 +198,7 @@ def _refuse_doctype(path: Path, part: str, stream: IO[bytes]) -> None:
 
 
 def _read(path: Path, file: IO[bytes]) -> Book:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # extensions that openpyxl does not know
+    with _no_warnings():
         book = openpyxl.load_workbook(file, read_only=True, keep_links=False)
         sheets = {sheet.title: _read_sheet(sheet) for sheet in book.worksheets}
     if not sheets:
@@ -200,6 +206,14 @@ def _read(path: Path, file: IO[bytes]) -> Book:
     ranges = {name: parse_range(defined.attr_text or "") for name, defined in book.defined_names.items()}
     names = {name: area for name, area in ranges.items() if area is not None and area.sheet in sheets}
     return Book(path, sheets, names)
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Extensions that openpyxl does not know are none of a reader's business."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _read_sheet(worksheet: Any) -> Sheet:

@@ -175,6 +175,31 @@ def check(files: tuple[Path, ...], engine: str, static: bool) -> None:
 
 
 @commands.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="A .pdf, or a .png. Default: FILE-SHEET.png beside FILE"
+)
+@click.option("--sheet", help="Only this sheet.  [default: all that are shown]")
+@click.option("--dpi", type=click.IntRange(10, 1200), default=96, show_default=True, help="Resolution of a .png")
+def picture(file: Path, output: Path | None, sheet: str | None, dpi: int) -> None:
+    """Draw the sheets of a workbook, each whole in one picture, recalculated by LibreOffice."""
+    from sheetgen.book import BookError
+    from sheetgen.engines import EngineError
+    from sheetgen.picture import draw
+
+    try:
+        with _writing(output or file.parent):
+            pictures = draw(file, output, sheet, dpi)
+    except (BookError, EngineError) as error:
+        raise InputError(str(error)) from error
+    for found in pictures:
+        size = f"{found.size[0]:,}×{found.size[1]:,} pixels" if found.size else f"{len(found.sheets)} pages"
+        if found.size and found.dpi < dpi:
+            size += f", {found.dpi} dpi: the sheet is too large for more"
+        click.echo(f"wrote  {found.path}  ({', '.join(found.sheets)}: {size})")
+
+
+@commands.command()
 def presets() -> None:
     """List the presets: sizes and papers."""
     import dataclasses

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from xml.parsers import expat
 
@@ -20,6 +21,7 @@ from sheetgen.address import Range, parse_range
 from sheetgen.book import MAX_ARRAY_CELLS, Book, read_values
 from sheetgen.engines import EngineError, EngineUnavailable, Values, grid_of, soffice
 
+Change = Callable[[str, bytes], bytes]  # the name of a part and its content → the content that it shall have
 TIMEOUT = 300  # seconds; a start takes one, 50,000 formulas another
 
 _ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -38,8 +40,11 @@ def recompute(path: Path, _book: Book | None = None) -> Values:
         return Values({name: grid_of(cells) for name, cells in read_values(copy).items()})
 
 
-def recalculated_copy(path: Path, target: Path) -> None:
-    """Writes to `target` the workbook as LibreOffice recalculates and saves it."""
+def recalculated_copy(path: Path, target: Path, form: str = "xlsx", change: Change | None = None) -> None:
+    """Writes to `target` the workbook as LibreOffice recalculates and saves it, in the form with this extension.
+
+    `change` is applied to the parts of the copy that LibreOffice reads.
+    """
     command = soffice()
     if command is None:
         raise EngineUnavailable("LibreOffice is not installed: install it, so that soffice is on the PATH")
@@ -49,17 +54,17 @@ def recalculated_copy(path: Path, target: Path) -> None:
         user.mkdir(parents=True)
         (user / "registrymodifications.xcu").write_text(_ALWAYS_RECALCULATE, encoding="utf-8")
         (folder / "out").mkdir()
-        drop_cached_values(path, folder / "book.xlsx")  # a name without surprises
+        drop_cached_values(path, folder / "book.xlsx", change)  # a name without surprises
         _run(
             [
                 command,
                 f"-env:UserInstallation={(folder / 'profile').as_uri()}",
-                *("--headless", "--norestore", "--nologo", "--convert-to", "xlsx"),
+                *("--headless", "--norestore", "--nologo", "--convert-to", form),
                 *("--outdir", str(folder / "out"), str(folder / "book.xlsx")),
             ],
             path,
         )
-        result = folder / "out" / "book.xlsx"
+        result = folder / "out" / f"book.{form}"
         if not result.exists():
             raise EngineError(f"LibreOffice could not open {path}")
         shutil.move(result, target)
@@ -90,7 +95,7 @@ def _run(command: list[str], path: Path) -> None:
         raise EngineError(f"LibreOffice failed on {path}: {' '.join(output.split())[:300]}")
 
 
-def drop_cached_values(path: Path, target: Path) -> None:
+def drop_cached_values(path: Path, target: Path, change: Change | None = None) -> None:
     """Copies a workbook without the values of the cells that formulas fill, those of arrays included."""
     try:
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
@@ -98,7 +103,7 @@ def drop_cached_values(path: Path, target: Path) -> None:
                 content = source.read(part)
                 if part.filename.startswith("xl/worksheets/") and part.filename.endswith(".xml"):
                     content = _without_cached_values(content)
-                copy.writestr(part.filename, content)
+                copy.writestr(part.filename, change(part.filename, content) if change else content)
     except (OSError, zipfile.BadZipFile, expat.ExpatError) as error:
         raise EngineError(f"{path} cannot be read: {error}") from None
 
