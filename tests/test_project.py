@@ -34,6 +34,7 @@ ORDER = [
     "words",
     "theme",
     "layout",
+    "decor",
     "placed",
     "pages",
     "scale",

@@ -23,7 +23,7 @@ from sheetgen.book import Book, read_book
 from sheetgen.engines import ENGINES, Values
 from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
-from sheetgen.layout import Layout, lay_out
+from sheetgen.layout import Label, Layout, lay_out
 from sheetgen.models import FAMILIES, Config, fit_a_worksheet, run
 from sheetgen.notation import Notation
 from sheetgen.ops import Array
@@ -319,11 +319,23 @@ class _Comparison:
         found = {path: [_Area(path, trace[path], place)] for path, place in self.places.items() if path in trace.blocks}
         for label in layout.labels if layout else ():
             if layout and label.words is not None and label.owner in found:
-                moved = _moved(label.range, layout.places[label.owner], self.places[label.owner])
+                moved = self._moved(label, layout.places[label.owner], self.places[label.owner])
                 found[label.owner].append(_Area(label.owner, label.words, moved))
         for mirror in mirrors(trace) if layout and not self.key and MAP in self.book.sheets else ():
             found.setdefault(mirror.owner, []).append(_Area(mirror.owner, mirror.tensor, mirror.range))
         return found
+
+    def _moved(self, label: Label, owner: Range, now: Range) -> Range:
+        """The place of a label beside its block, wherever that has gone from `owner`; or at the top of the sheet."""
+        place, down, right = label.range, now.top - owner.top, now.left - owner.left
+        if label.side == "top":  # rows inserted above it are among those that the block has moved by
+            formulas = self.book.sheets[now.sheet].formula_at
+            rows = range(place.top, place.top + max(down, 0) + 1)
+            top = next((row for row in rows if (row, now.left) in formulas), place.top)
+            return Range(now.sheet, top, now.left, top, now.right)
+        if label.side == "above":  # as wide as the block
+            return Range(now.sheet, place.top + down, now.left, place.bottom + down, now.right)
+        return Range(now.sheet, now.top, place.left + right, now.bottom, place.right + right)
 
     def _differs(self, area: _Area, group: Group) -> Difference | None:
         """What is wrong with the values (or formulas) of some cells; None when nothing is."""
@@ -449,14 +461,6 @@ def _frames(frame: Frame, above: str = "") -> Iterator[tuple[str, Frame]]:
             title = f"{above} › {item.title}" if above else item.title
             yield title, item
             yield from _frames(item, title)
-
-
-def _moved(label: Range, owner: Range, now: Range) -> Range:
-    """The place of a label beside its block, wherever the block has gone."""
-    down, right = now.top - owner.top, now.left - owner.left
-    if label.bottom < owner.top:  # names above: as wide as the block
-        return Range(now.sheet, label.top + down, now.left, label.bottom + down, now.right)
-    return Range(now.sheet, now.top, label.left + right, now.bottom, label.right + right)
 
 
 def _compare_values(found: Array, expected: Array) -> tuple[float, Array]:

@@ -23,8 +23,9 @@ from sheetgen.tensor import Frame, Tensor, Trace, apply
 
 SHEET = "Model"
 HEADER = 2  # rows above a block: its title and the names of its columns
-MARGIN = 3  # columns left of everything, for the borders of nested frames
-FIRST_ROW = 3  # below the title of the sheet
+MARGIN = 3  # columns left of everything, for the borders of nested frames: at least so many
+TITLE_ROWS = 2  # of the sheet; below them the words, which stay in sight
+JOINS = {"mid", "added", "out"}  # blocks that add to the residual stream, where they are sums
 
 
 @dataclass(eq=False)
@@ -84,7 +85,7 @@ class Label:
     owner: str
     range: Range
     words: Tensor | None  # shape of the range; None for numbers
-    side: str  # "above" or "left" of the block
+    side: str  # "above" or "left" of the block; "top" of the sheet, over its columns
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,30 @@ class Box:
     depth: int
 
 
+@dataclass(frozen=True)
+class Arrow:
+    """A sign in a free cell: `→` from what stands left of a block, `↓` from what stands above it."""
+
+    row: int
+    column: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The residual stream as a line beside the tokens: one column of cells, and the rows where something is added."""
+
+    range: Range
+    joins: tuple[int, ...]
+
+
 @dataclass
 class Layout:
-    """Addresses of all blocks of a trace on one sheet, and what is written around them."""
+    """Addresses of all blocks of a trace on one sheet, and what is written around them.
+
+    margin: so many narrow columns stand at the left; label: the column of the row names of the blocks over the tokens;
+    end: the last column of these; head: so many rows stay in sight.
+    """
 
     sheet: str = SHEET
     places: dict[str, Range] = field(default_factory=dict)
@@ -118,19 +140,41 @@ class Layout:
     shapes: list[Title] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
+    arrows: list[Arrow] = field(default_factory=list)
+    streams: list[Stream] = field(default_factory=list)
+    margin: int = MARGIN
+    label: int = 0
+    end: int = 0
+    head: int = TITLE_ROWS
+
+    @property
+    def right(self) -> int:
+        """The last column of the frames."""
+        return max(box.range.right for box in self.boxes)
+
+    @property
+    def bottom(self) -> int:
+        """The last row of the frames."""
+        return max(box.range.bottom for box in self.boxes)
 
 
 def lay_out(trace: Trace, sheet: str = SHEET) -> Layout:
     """Places on `sheet` for every named tensor of the trace; raises InputError when it has too few rows or columns."""
     parts = [_plan(item) for item in trace.root.items if isinstance(item, Frame)]
-    layout = Layout(sheet)
     slots = [s for part in parts for band in _all_bands(part) for s in band.slots.values() if s.lane == 0]
-    start = MARGIN
-    label = start + max(slot.left_width for slot in slots)
+    margin = max(MARGIN, *(_depth(part) for part in parts))
+    label = margin + max(slot.left_width for slot in slots)
     end = label + max(slot.width for slot in slots)
-    row = FIRST_ROW
+    sentences = [t for t in trace.blocks.values() if t.kind == "text" and t.axes[1] == t.path]
+    layout = Layout(sheet, margin=margin, label=label, end=end, head=TITLE_ROWS + len(sentences))
+    row = layout.head + (not sentences)
     for part in parts:
-        row = _Placer(layout, trace, start, label, end).place(part, row, 0)[0] + 1
+        row = _Placer(layout, trace, label, end).place(part, row, 0)[0] + 1
+    for at, sentence in enumerate(sentences, start=TITLE_ROWS):
+        place = layout.places[str(sentence.path)]
+        top = Range(sheet, at, place.left, at, place.right)
+        layout.labels.append(Label(str(sentence.path), top, apply("link", sentence), "top"))
+    layout.streams = list(_streams(trace, layout))
     bottom = max(place.bottom for place in layout.places.values())
     right = max(place.right for place in layout.places.values())
     if bottom >= MAX_ROWS or right >= MAX_COLUMNS:
@@ -139,6 +183,25 @@ def lay_out(trace: Trace, sheet: str = SHEET) -> Layout:
             f"{MAX_ROWS:,} × {MAX_COLUMNS:,}: choose smaller sizes"
         )
     return layout
+
+
+def _depth(part: Part) -> int:
+    """How many frames stand one inside the other, this one included."""
+    return 1 + max((_depth(item) for item in part.items if isinstance(item, Part)), default=0)
+
+
+def _streams(trace: Trace, layout: Layout) -> Iterator[Stream]:
+    """From every embedding down to the last block that adds to it, in the column right of the tokens."""
+    for path, first in layout.places.items():
+        scope, _, name = path.rpartition(".")
+        if name != "embed":
+            continue
+        inside = f"{scope}." if scope else ""
+        blocks = {p: t for p, t in trace.blocks.items() if p.startswith(inside) and t.name in JOINS}
+        joins = tuple(layout.places[p].top for p, t in blocks.items() if t.op == "add")
+        if joins:
+            bottom = max(layout.places[p].bottom for p in blocks)
+            yield Stream(Range(layout.sheet, first.top, layout.end + 1, bottom, layout.end + 1), joins)
 
 
 def _all_bands(part: Part) -> Iterator[Band]:
@@ -226,13 +289,12 @@ class _Placer:
 
     layout: Layout
     trace: Trace
-    start: int
     label: int
     end: int
 
     def place(self, part: Part, row: int, depth: int) -> tuple[int, int]:
         """Place a frame from `row` on; returns the first row after it and its last column."""
-        top, right = row, self.end
+        top, right = row, self.end + 1  # the residual stream stands right of the tokens
         row += 1  # the frame's own title
         lanes = self._lanes(part.bands)
         previous: Band | Part | None = None
@@ -244,10 +306,10 @@ class _Placer:
                 # Rows without a header follow one another closely; a frame's title needs no gap either.
                 tight = isinstance(previous, Band) and previous.header == item.header == 0
                 row += 0 if tight or previous is None else 1
-                self._place_band(item, row, lanes)
+                self._place_band(item, row, lanes, gap=not tight and previous is not None)
                 row += item.height
             previous = item
-        right = max([right, *(label + width for label, width in lanes.values())])
+        right = max([right, *(label + width for label, width in lanes.values())]) + 1
         self.layout.boxes.append(Box(part.frame, Range(self.layout.sheet, top, depth, row, right), depth))
         return row + 1, right
 
@@ -258,16 +320,24 @@ class _Placer:
         end = self.end
         for lane in range(1, max((slot.lane for slot in slots), default=0) + 1):
             here = [slot for slot in slots if slot.lane == lane]
-            label = end + 2 + max((slot.left_width for slot in here), default=0)
+            gap = 3 if lane == 1 else 2
+            label = end + gap + max((slot.left_width for slot in here), default=0)
             width = max((slot.width for slot in here), default=0)
             lanes[lane] = label, width
             end = label + width
         return lanes
 
-    def _place_band(self, band: Band, row: int, lanes: dict[int, tuple[int, int]]) -> None:
+    def _place_band(self, band: Band, row: int, lanes: dict[int, tuple[int, int]], gap: bool) -> None:
+        """gap: whether the row above it is free."""
         for slot in band.slots.values():
             label = lanes[slot.lane][0]
             body_row = row + band.header
+            if band.header and slot.body.kind == "computed":
+                if slot.lefts or slot.lane:
+                    self.layout.arrows.append(Arrow(body_row - 1, label, "→"))
+                if gap and slot.lane == 0:
+                    middle = label + slot.body.indent + (slot.body.columns + 1) // 2
+                    self.layout.arrows.append(Arrow(row - 1, middle, "↓"))
             column = label
             for left in reversed(slot.lefts):
                 column -= left.columns
@@ -298,7 +368,8 @@ class _Placer:
         if not titled:
             self.layout.titles.append(Title(tensor, row, label, text, right=True))
             return
-        self.layout.titles.append(Title(tensor, row - 2, label + 1, text, right=False, columns=tensor.columns + 1))
+        room = tensor.columns + (place.right != self.end)  # right of the tokens stands the residual stream
+        self.layout.titles.append(Title(tensor, row - 2, label + 1, text, right=False, columns=room))
         self._name_columns(tensor, place)
         if tensor.rows > 1 or tensor.axes[0]:
             side = Range(self.layout.sheet, place.top, label, place.bottom, label)

@@ -1,43 +1,235 @@
-"""How things look: role → colours, fonts and number formats. Every choice of look is here.
+"""How things look: role → colours, fonts, borders and number formats. Every choice of look is here.
 
-Red is for trainable numbers and nothing else; their lines are dark red: a fill may be lost in print.
+A `Theme` is a set of colours and sizes; `load` gives one by name, or from a TOML file that changes some of its keys.
+Red is for trainable numbers and nothing else. Colour is never the only sign: roles differ in lightness and in their
+borders, too, so that they can be told apart in grey and by readers who see few colours (the tests compute it).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import dataclasses
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
 
-from sheetgen.tensor import Tensor
+from sheetgen.errors import InputError
+from sheetgen.tensor import Frame, Tensor
 
 Role = Literal["weight", "constant", "control", "input", "activation", "attention", "gate", "residual", "output"]
+Kind = Literal["layer", "attention", "head", "feed_forward", "expert", "router", "input", "output", "other"]
+Look = dict[str, Any]  # properties of a cell, by XlsxWriter's names
 
-FONT = "Arial"
-SIZE = 11
-COLUMN_WIDTH = 5.9  # of every column of the model: −0.53 with room
-MARGIN_WIDTH = 1.2
-ROW_HEIGHT = 16.5
-ZOOM = 90
+WHITE = "#FFFFFF"
+SMALLEST = 0.105  # of the scales of a printed page: programs know none below 10 %
+READABLE = 4.5  # least contrast of a text to what is behind it (WCAG 2, level AA)
+THIN, MEDIUM, DASHED, DOTTED, THICK, DOUBLE, HAIR = 1, 2, 3, 4, 5, 6, 7  # Excel's numbers of borders
+HATCHED = 14  # Excel's number of a fill: thin diagonal lines
 
-INK = "#1F2933"
-QUIET = "#5C6873"  # names along the axes, equations: 4.5 : 1 on white
 
-FILLS: dict[Role, str] = {
-    "weight": "#FFC7C7",
-    "constant": "#F2F2F2",
-    "control": "#FFF2CC",
-    "input": "#FFF2CC",
-    "activation": "#EAF4E4",
-    "attention": "#DDEBF7",
-    "gate": "#E9E3F4",
-    "residual": "#FFFFFF",
-    "output": "#D9F0F0",
+@dataclass(frozen=True)
+class Paper:
+    """How a sheet is printed: upright (tall) or on its side, the whole on one page or only its width."""
+
+    tall: bool
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours, sizes and fonts of a workbook; a TOML file may set any of them."""
+
+    name: str
+    font: str = "Arial"
+    size: float = 11.0
+    column_width: float = 5.9  # of every column of the model: −0.53 with room
+    margin_width: float = 1.2  # of the columns where the sides of frames stand
+    stream_width: float = 3.0  # of the residual stream
+    row_height: float = 16.5
+    zoom: int = 100
+    paper: str = "#FFFFFF"
+    ink: str = "#1B2733"
+    quiet: str = "#55606B"  # names along the axes, equations
+    link: str = "#0B5394"
+    button: str = "#FFFFFF"  # behind links: light, since LibreOffice writes them in a dark blue of its own
+    stream: str = "#22313F"  # the line of the residual stream
+    hidden: str = "#8A929A"  # lines of the cells that the mask hides
+    heat: str = "#5B9BD5"  # of a weight of 1; 0 is paper
+    wrong: str = "#FFD966"  # a word that the vocabulary lacks
+    black: str = "#000000"  # of the pixels of an image
+    white: str = "#FFFFFF"
+    filled: bool = True  # titles of frames on their colour; else in it
+    bare: bool = False  # no look at all: for those who restyle by themselves, and to time what the look costs
+    fills: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "weight": "#FFC7C7",
+            "constant": "#F0F0F0",
+            "control": "#FFE998",
+            "input": "#FFE998",
+            "activation": "#D5E8C1",
+            "attention": "#94BDE8",
+            "gate": "#B89FDB",
+            "residual": "#FFFFFF",
+            "output": "#8FD3C9",
+        }
+    )
+    lines: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "weight": "#C00000",
+            "constant": "#7B858F",
+            "control": "#8A6D00",
+            "input": "#8A6D00",
+            "activation": "#5B7F3A",
+            "attention": "#2C5F94",
+            "gate": "#5A3E8C",
+            "residual": "#22313F",
+            "output": "#1E6E66",
+        }
+    )
+    frames: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "layer": "#22313F",
+            "attention": "#1F5C99",
+            "head": "#B9D5F0",
+            "feed_forward": "#7A4A00",
+            "expert": "#F2D7AE",
+            "router": "#5A3E8C",
+            "input": "#FFE998",
+            "output": "#14635B",
+            "other": "#DDE2E7",
+        }
+    )
+
+    def on(self, fill: str) -> str:
+        """The colour of a text on this fill: ink where it can be read, else black or white."""
+        choices = (self.ink, "#FFFFFF", "#000000")
+        return next((c for c in choices if contrast(c, fill) >= READABLE), "#000000")
+
+    def text(self, name: str = "CELL", **more: Any) -> Look:
+        """Look of a text outside the blocks, by its name (`TEXTS`)."""
+        if self.bare:
+            return {}
+        made: Look = {"size": self.size, "color": self.ink} | TEXTS[name](self) | more
+        look = {"font_name": self.font, "font_size": made.pop("size"), "font_color": made.pop("color")}
+        behind = {} if self.paper == WHITE else {"bg_color": self.paper}
+        return look | {"valign": "vcenter"} | behind | made
+
+    def block(self, tensor: Tensor, number: str = "") -> Look:
+        """Look of the cells of a block; `number` is its number format when it is not the usual one."""
+        number = number or number_format(tensor)
+        if self.bare:
+            return {"num_format": number}
+        kind = role(tensor)
+        fill = self.fills[kind]
+        return {
+            "font_name": self.font,
+            "font_size": self.size,
+            "font_color": self.on(fill),
+            "bg_color": fill,
+            "border": INNER[kind],
+            "border_color": mix(self.lines[kind], fill, 0.35),
+            "align": "center",
+            "valign": "vcenter",
+            "num_format": number,
+            "bold": kind in ("residual", "input"),
+            "shrink": tensor.value.dtype == object,
+        }
+
+    def outline(self, tensor: Tensor, sides: str) -> Look:
+        """What a cell at these sides of a block (of "left right top bottom") has besides."""
+        kind = role(tensor)
+        look = dict.fromkeys(sides.split(), OUTER[kind])
+        return {} if self.bare else look | {f"{side}_color": self.lines[kind] for side in sides.split()}
+
+    def frame(self, frame: Frame, depth: int) -> Look:
+        """Look of the title row of a frame."""
+        colour = self.frames[kind_of(frame)]
+        size = self.size + max(0, 3 - depth)
+        if self.filled:
+            return self.text(bold=True, size=size, color=self.on(colour), bg_color=colour)
+        return self.text(bold=True, size=size, top=FRAME_LINES[min(depth, 2)], top_color=colour)
+
+    def frame_edge(self, frame: Frame, depth: int, side: str) -> Look:
+        """Look of a cell at a side of a frame."""
+        line, colour = FRAME_LINES[min(depth, 2)], self.frames[kind_of(frame)]
+        return {} if self.bare else {side: line, f"{side}_color": mix(colour, self.ink, 0.75)}
+
+    @property
+    def residual_line(self) -> Look:
+        """Look of the line of the residual stream, and of the signs on it."""
+        fill = {"bg_color": self.stream, "color": self.on(self.stream)}
+        return self.text(bold=True, size=self.size + 2, align="center", **fill)
+
+    @property
+    def masked(self) -> Look:
+        """Look of the weight of a key that the mask hides."""
+        grey = mix(self.hidden, self.paper, 0.35)
+        return {"pattern": HATCHED, "bg_color": grey, "fg_color": self.hidden, "font_color": self.on(grey)}
+
+    @property
+    def wrong_word(self) -> Look:
+        """Look of a word that the vocabulary lacks."""
+        marked = {"bold": True, "italic": True, "font_strikeout": True, "border": THIN}
+        return marked | {"bg_color": self.wrong, "font_color": self.on(self.wrong)}
+
+    @property
+    def own_row(self) -> Look:
+        """Look of the row of the sheet Scale that readers fill in themselves."""
+        fill = self.fills["control"]
+        return {} if self.bare else {"bg_color": fill, "font_color": self.on(fill)}
+
+    @property
+    def beyond(self) -> int:
+        """So many columns right of what is written are coloured, too."""
+        return 0 if self.bare or self.paper == WHITE else 40
+
+    def page(self, rows: int, columns: int) -> Paper:
+        """How a sheet of so many rows and columns is printed on A3: on one page, on its side or upright."""
+        height = rows * self.row_height
+        width = columns * self.column_width * 5.6  # a digit of 11 pt is 5.6 pt wide
+        wide, tall = (min(x / width, y / height) for x, y in ((1100, 740), (740, 1100)))
+        return Paper(tall > wide, True) if max(wide, tall) > SMALLEST else Paper(False, False)
+
+    def fits(self, title: str, equation: str, columns: int) -> bool:
+        """Whether a title and, in small letters, an equation stand in one line over so many columns."""
+        size = self.size / 11
+        return (
+            size * (len(title) * 1.1 + 3 + len(equation) * (self.size - 2) / self.size) <= columns * self.column_width
+        )
+
+
+OUTER: dict[Role, int] = dict.fromkeys(get_args(Role), THIN) | {
+    "weight": MEDIUM,
+    "constant": DOTTED,
+    "control": DASHED,
+    "input": DASHED,
+    "gate": DOUBLE,
+    "residual": MEDIUM,
 }
-HEAT = "#FFFFFF", "#5B9BD5"  # of weights between 0 and 1
-GREYS = "#000000", "#FFFFFF"  # of the pixels of an image
-ON_DARK = {"font_color": "#FFFFFF"}
-LINES: dict[Role, str] = dict.fromkeys(FILLS, "#BFC5CB") | {"weight": "#C00000", "residual": "#7F7F7F"}
-FRAMES = ["#22577A", "#4C7A99", "#8FB0C6"]  # titles of frames, by depth
-FRAME_INKS = ["#FFFFFF", "#FFFFFF", "#12303F"]
+INNER: dict[Role, int] = dict.fromkeys(get_args(Role), THIN) | {"constant": DOTTED}
+FRAME_LINES = [THICK, MEDIUM, THIN]  # by depth
+
+# Looks of texts outside the blocks. size, color: of the font; the rest as XlsxWriter calls it.
+TEXTS: dict[str, Any] = {
+    "CELL": lambda _: {},
+    "KEY": lambda _: {"bold": True},
+    "TITLE": lambda _: {"bold": True},
+    "TITLE_RIGHT": lambda _: {"bold": True, "align": "right"},
+    "SHAPE": lambda t: {"color": t.quiet, "size": t.size - 2, "align": "right"},
+    "EQUATION": lambda t: {"color": t.quiet, "italic": True, "size": t.size - 2},
+    "NAME_ABOVE": lambda t: {"color": t.quiet, "size": t.size - 2, "align": "center", "shrink": True},
+    "NAME_LEFT": lambda t: {"color": t.quiet, "size": t.size - 2, "align": "right", "shrink": True},
+    "NAME_TOP": lambda t: {"bold": True, "align": "center", "shrink": True, "bottom": MEDIUM, "bottom_color": t.quiet},
+    "ARROW": lambda t: {"color": t.quiet, "bold": True, "align": "center", "size": t.size + 1},
+    "HEADING": lambda t: {"bold": True, "size": t.size + 9},
+    "SUBTITLE": lambda t: {"color": t.quiet},
+    "LINK": lambda t: {"color": t.link, "underline": 1, "bg_color": t.button},
+    "BACK": lambda t: {"color": t.link, "underline": 1, "bg_color": t.button, "align": "center", "size": t.size - 1},
+    "TABLE_HEAD": lambda _: {"bold": True, "bottom": MEDIUM},
+}
 
 ATTENTION = {
     "scores",
@@ -61,7 +253,7 @@ ATTENTION = {
     "XT",
 }
 GATE = {"rank", "chosen", "g", "gate", "block_scores", "with_forced", "block_rank", "chosen_blocks", "branch_gates"}
-RESIDUAL = {"embed", "mid", "out"}
+RESIDUAL = {"embed", "mid", "added", "out"}
 OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word", "next_prob", "label", "label_prob"}
 
 INFINITE = {"masked", "softmax_max", "with_forced"}  # may hold ±10⁹ for ±∞
@@ -93,6 +285,49 @@ def role(tensor: Tensor) -> Role:
     return "activation"
 
 
+# What a frame is, by the beginning of the last part of its path; else by a block that stands in it.
+PATHS: dict[str, Kind] = {
+    "layer_": "layer",
+    "encoder": "layer",
+    "decoder": "layer",
+    "head_": "head",
+    "kv_": "head",
+    "step_": "attention",
+    "cross": "attention",
+    "compressed": "head",
+    "selected": "head",
+    "window": "head",
+    "router": "router",
+    "shared": "expert",
+    "expert_": "expert",
+    "ffn": "expert",
+    "rope": "other",
+    "control": "input",
+}
+HOLDS: dict[str, Kind] = {
+    "attention": "attention",
+    "pattern": "attention",
+    "added": "feed_forward",
+    "out": "feed_forward",
+    "logits": "output",
+    "three": "output",
+    "words": "input",
+    "image": "input",
+    "embed": "input",
+    "W_E": "input",
+}
+
+
+def kind_of(frame: Frame) -> Kind:
+    """What a frame is, as far as its look goes."""
+    blocks = {item.name for item in frame.items if isinstance(item, Tensor)}
+    held = next((kind for name, kind in HOLDS.items() if name in blocks), None)
+    last = frame.path.rpartition(".")[2]
+    by_path = next((kind for start, kind in PATHS.items() if last.startswith(start)), None)
+    # A section has the path of what is around it: only what it holds tells it apart.
+    return (held or by_path or "other") if by_path in (None, "layer") else by_path
+
+
 def number_format(tensor: Tensor) -> str:
     """How its numbers are shown; the cells keep full precision."""
     if tensor.kind == "text" or tensor.value.dtype == object:
@@ -115,50 +350,189 @@ def _counts(tensor: Tensor) -> bool:
     return tensor.op in ("lookup", "rank", "equal", "less", "less_equal")
 
 
-def block(tensor: Tensor) -> dict[str, Any]:
-    """Look of the cells of a block."""
-    kind = role(tensor)
-    return {
-        "font_name": FONT,
-        "font_size": SIZE,
-        "font_color": INK,
-        "bg_color": FILLS[kind],
-        "border": 1,
-        "border_color": LINES[kind],
-        "align": "center",
-        "valign": "vcenter",
-        "num_format": number_format(tensor),
-        "bold": kind in ("residual", "input"),
-        "shrink": tensor.value.dtype == object,
-    }
+# --- colours -----------------------------------------------------------------------------------------------------
 
 
-def fits(title: str, equation: str, columns: int) -> bool:
-    """Whether a title and, in small letters, an equation stand in one line over so many columns."""
-    return len(title) * 1.1 + 3 + len(equation) * (SIZE - 2) / SIZE <= columns * COLUMN_WIDTH
+def luminance(colour: str) -> float:
+    """Relative luminance of #RRGGBB, 0 (black) to 1 (white), as WCAG 2 defines it."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def plain(**more: Any) -> dict[str, Any]:
-    """Look of a text outside the blocks."""
-    return {"font_name": FONT, "font_size": SIZE, "font_color": INK, "valign": "vcenter"} | more
+def contrast(a: str, b: str) -> float:
+    """Contrast of two colours as WCAG 2 defines it: 1 (the same) to 21 (black on white)."""
+    dark, light = sorted((luminance(a), luminance(b)))
+    return (light + 0.05) / (dark + 0.05)
 
 
-TITLE = plain(bold=True)
-TITLE_RIGHT = plain(bold=True, align="right")
-SHAPE = plain(font_color=QUIET, font_size=SIZE - 2, align="right")
-EQUATION = plain(font_color=QUIET, italic=True, font_size=SIZE - 2)
-NAME_ABOVE = plain(font_color=QUIET, font_size=SIZE - 2, align="center", shrink=True)
-NAME_LEFT = plain(font_color=QUIET, font_size=SIZE - 2, align="right", shrink=True)
-HEADING = plain(bold=True, font_size=20)
-SUBTITLE = plain(font_color=QUIET)
-LINK = plain(font_color="#0B5394", underline=1)
-TABLE_HEAD = plain(bold=True, bottom=2)
-CELL = plain()
-KEY = plain(bold=True)
-WRONG_WORD = {"bold": True, "italic": True, "font_strikeout": True, "bg_color": "#FFD966", "border": 1}
+def mix(a: str, b: str, share: float) -> str:
+    """A colour between: `share` of a, the rest of b."""
+    both = ((int(a[i : i + 2], 16), int(b[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(share * x + (1 - share) * y):02X}" for x, y in both)
 
 
-def frame(depth: int) -> dict[str, Any]:
-    """Look of the title row of a frame."""
-    i = min(depth, len(FRAMES) - 1)
-    return plain(bold=True, font_size=SIZE + 3 - 2 * i, font_color=FRAME_INKS[i], bg_color=FRAMES[i])
+# --- themes ------------------------------------------------------------------------------------------------------
+
+LIGHT = Theme("light")
+DARK = replace(
+    LIGHT,
+    name="dark",
+    paper="#0B0F14",
+    ink="#F2F5F7",
+    quiet="#A9B4BE",
+    link="#0B3D70",
+    button="#C9DDF2",
+    stream="#D5DCE2",
+    hidden="#7B858F",
+    heat="#1F6FBF",
+    fills={
+        "weight": "#FFC7C7",
+        "constant": "#2B3036",
+        "control": "#685700",
+        "input": "#685700",
+        "activation": "#2C5733",
+        "attention": "#16406F",
+        "gate": "#7B5EB5",
+        "residual": "#0B0F14",
+        "output": "#006C6B",
+    },
+    lines={
+        "weight": "#FF5C5C",
+        "constant": "#9AA5AF",
+        "control": "#FFE08A",
+        "input": "#FFE08A",
+        "activation": "#A5D6A0",
+        "attention": "#8CBDF2",
+        "gate": "#D9C8FF",
+        "residual": "#F2F5F7",
+        "output": "#8FE3DB",
+    },
+    frames={
+        "layer": "#D5DCE2",
+        "attention": "#3E7FC4",
+        "head": "#1D3F66",
+        "feed_forward": "#B87A1E",
+        "expert": "#543A10",
+        "router": "#7B5EB5",
+        "input": "#685700",
+        "output": "#008783",
+        "other": "#3A424B",
+    },
+)
+PRINT = replace(
+    LIGHT,
+    name="print",
+    ink="#000000",
+    quiet="#404040",
+    stream="#595959",
+    heat="#8C8C8C",
+    filled=False,
+    fills={
+        "weight": "#FFC7C7",
+        "constant": "#F5F5F5",
+        "control": "#F3EACB",
+        "input": "#F3EACB",
+        "activation": "#D8E6C8",
+        "attention": "#B3C9E4",
+        "gate": "#B5A6CF",
+        "residual": "#FFFFFF",
+        "output": "#AFD3CA",
+    },
+)
+PLAIN = replace(LIGHT, name="plain", bare=True)
+THEMES = {theme.name: theme for theme in (LIGHT, DARK, PRINT, PLAIN)}
+
+
+def load(name: str) -> Theme:
+    """The theme of this name, or the one in the TOML file of this name; raises InputError for what it cannot be.
+
+    A file sets keys of `Theme`, colours as "#RRGGBB", the roles under [fills], [lines] and [frames]; the rest is as in
+    the theme called `base` (light when it is not said).
+    """
+    if name in THEMES:
+        return THEMES[name]
+    path = Path(name)
+    if path.suffix.lower() != ".toml":
+        close = difflib.get_close_matches(name, THEMES, 1)
+        hint = f"did you mean {close[0]}?" if close else f"choose {', '.join(THEMES)}, or a file that ends in .toml"
+        raise InputError(f"--theme {name}: {hint}")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--theme {path}: {error.strerror or error}; give a file that can be read") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"--theme {path}: it is no TOML: {error}") from error
+    try:
+        return _made(path.name, data)
+    except InputError as error:
+        raise InputError(f"--theme {path}: {error}") from error
+
+
+def _made(name: str, data: dict[str, Any]) -> Theme:
+    base = data.pop("base", "light")
+    if base not in THEMES:
+        raise InputError(f"base is {base!r}: choose {', '.join(THEMES)}")
+    theme = THEMES[base]
+    keys = [f.name for f in dataclasses.fields(Theme) if f.name != "name"]
+    changes: dict[str, Any] = {"name": name}
+    for key, value in data.items():
+        if key not in keys:
+            raise InputError(f"there is no {key!r}: {_choice(key, keys)}")
+        default = getattr(theme, key)
+        if not isinstance(default, Mapping):
+            changes[key] = _value(key, value, default)
+            continue
+        if not isinstance(value, dict):
+            raise InputError(f"{key} is {value!r}: write its colours in a table [{key}]")
+        for inner in value:
+            if inner not in default:
+                raise InputError(f"[{key}] has no {inner!r}: {_choice(inner, list(default))}")
+        changes[key] = {**default, **{k: _value(f"{key}.{k}", v, default[k]) for k, v in value.items()}}
+    made = replace(theme, **changes)
+    for key, behind in (("ink", "paper"), ("quiet", "paper"), ("link", "button")):
+        text, fill = getattr(made, key), getattr(made, behind)
+        found = contrast(text, fill)
+        if found < READABLE:
+            raise InputError(
+                f"{key} {text} on {behind} {fill} has a contrast of {found:.1f} : 1: "
+                f"choose colours with at least {READABLE} : 1, or nobody reads it in the last row"
+            )
+    same = [key for key, fill in made.fills.items() if key != "weight" and fill == made.fills["weight"]]
+    if same:
+        raise InputError(f"fills.{same[0]} is the colour of the weights: choose another, it marks what is trainable")
+    return made
+
+
+def _choice(key: str, keys: list[str]) -> str:
+    close = difflib.get_close_matches(key, keys, 1)
+    return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(keys)}"
+
+
+SIZES = {
+    "size": (6, 40),
+    "column_width": (2, 60),
+    "margin_width": (0.5, 60),
+    "stream_width": (1, 60),
+    "row_height": (8, 200),
+    "zoom": (10, 400),
+}
+
+
+def _value(key: str, value: Any, default: Any) -> Any:
+    """A value of a theme as it must be: of the kind of the one that it takes the place of."""
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        raise InputError(f"{key} is {value!r}: write true or false")
+    if key in SIZES:
+        low, high = SIZES[key]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and low <= value <= high and (key != "zoom" or value == int(value)):
+            return type(default)(value)
+        raise InputError(f"{key} is {value!r}: choose a {'whole ' if key == 'zoom' else ''}number from {low} to {high}")
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{key} is {value!r}: write a text in quotes")
+    if key != "font" and not re.fullmatch(r"#[0-9A-Fa-f]{6}", value):
+        raise InputError(f'{key} is {value!r}: write a colour as "#RRGGBB", such as "#1F5C99"')
+    return value if key == "font" else value.upper()

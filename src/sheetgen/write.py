@@ -14,17 +14,21 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from sheetgen import seal, theme, words
+from sheetgen import seal, words
 from sheetgen.address import Range
+from sheetgen.decor import Decor, Mark, levels
 from sheetgen.formula import CellFormula, Style, formulas_of
-from sheetgen.layout import Label, Title
+from sheetgen.layout import Label, Layout, Title
 from sheetgen.ops import Array
 from sheetgen.pages import Page, Table
 from sheetgen.placed import Placed, defined_name
 from sheetgen.tensor import Tensor
+from sheetgen.theme import LIGHT, Look, Theme
 
 CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same bytes
+PAPER = 8  # A3: XlsxWriter's number
 Progress = Callable[[str], None]  # called with the path of each block that has been written
+Looks = Callable[[int, int], Format]  # (row, column) → the format of that cell
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Workbook:
     first: Sequence[Page | Table]
     last: Sequence[Page | Table]
     style: Style = "blocks"
+    theme: Theme = LIGHT
 
 
 @dataclass
@@ -56,7 +61,7 @@ def write(target: Path, workbook: Workbook, progress: Progress = lambda _: None)
         book.set_properties({"title": workbook.title, "subject": workbook.subject, "created": CREATED})
         book.set_custom_property(seal.PROPERTY, seal.BLANK)
         book.set_calc_mode("auto")
-        summary = _Writer(book, workbook.style, progress).write(workbook)
+        summary = _Writer(book, workbook, progress).write(workbook)
         book.close()
         seal.seal(draft, target)
     return summary
@@ -65,13 +70,14 @@ def write(target: Path, workbook: Workbook, progress: Progress = lambda _: None)
 class _Writer:
     """One workbook in the making."""
 
-    def __init__(self, book: Any, style: Style, progress: Progress) -> None:
-        self.book, self.style, self.progress = book, style, progress
+    def __init__(self, book: Any, workbook: Workbook, progress: Progress) -> None:
+        self.book, self.style, self.theme, self.progress = book, workbook.style, workbook.theme, progress
+        self.home = next((sheet.name for sheet in workbook.first if isinstance(sheet, Page)), "")
         self.formats: dict[tuple[tuple[str, Any], ...], Format] = {}
         self.summary = Summary()
         self.places: dict[str, Range] = {}  # of every block of the workbook
 
-    def look(self, properties: dict[str, Any]) -> Format:
+    def look(self, properties: Look) -> Format:
         """The format with these properties; one for each look, however many cells have it."""
         key = tuple(sorted(properties.items()))
         if key not in self.formats:
@@ -96,32 +102,16 @@ class _Writer:
     # --- the model ---------------------------------------------------------------------------------------------
 
     def model(self, model: Placed, alone: bool) -> None:
-        layout = model.layout
+        theme, layout = self.theme, model.layout
         sheet = self.add_sheet(layout.sheet)
-        right = max(box.range.right for box in layout.boxes)
-        sheet.set_default_row(theme.ROW_HEIGHT)
-        sheet.set_column(0, 2, theme.MARGIN_WIDTH, self.look(theme.CELL))
-        sheet.set_column(3, right, theme.COLUMN_WIDTH, self.look(theme.CELL))
-        sheet.hide_gridlines(2)
-        sheet.set_zoom(theme.ZOOM)
-        sheet.set_landscape()
-        sheet.fit_to_pages(1, 0)
         if alone:
             sheet.activate()
-        self.text(sheet, 0, 0, model.title, theme.HEADING)
-        self.text(
-            sheet,
-            1,
-            0,
-            "Every number is a formula; red cells are trainable. Change one and look below.",
-            theme.SUBTITLE,
-        )
-        for box in layout.boxes:
-            look = self.look(theme.frame(box.depth))
-            for column in range(box.range.left, box.range.right + 1):
-                sheet.write_blank(box.range.top, column, None, look)
-            sheet.write_string(box.range.top, box.range.left, box.frame.title, look)
-            self.summary.cells += 1
+        self.canvas(sheet, layout)
+        self.text(sheet, 0, 0, model.title, theme.text("HEADING"))
+        hint = "Every number is a formula; red cells are trainable. Change one and look below."
+        self.text(sheet, 1, 0, hint, theme.text("SUBTITLE"))
+        for (row, column), mark in Decor(layout, theme, self.home).marks.items():
+            self.mark(sheet, row, column, mark)
         for path, tensor in model.trace.blocks.items():
             self.block(sheet, model, tensor, layout.places[path])
             self.progress(path)
@@ -130,31 +120,75 @@ class _Writer:
             note = words.sentence(title.tensor)
             if title.tensor.kind == "computed":
                 note = f"{title.tensor.name} = {words.equation(title.tensor)}\n{note}"
-            sheet.write_comment(title.row, title.column, note, {"x_scale": 2, "author": "sheetgen", "font_size": 10})
+            if not theme.bare:
+                options = {"x_scale": 2, "author": "sheetgen", "font_size": 10}
+                sheet.write_comment(title.row, title.column, note, options)
         for shape in layout.shapes:
-            self.text(sheet, shape.row, shape.column, shape.text, theme.SHAPE)
+            self.text(sheet, shape.row, shape.column, shape.text, theme.text("SHAPE"))
         for label in layout.labels:
             self.label(sheet, model, label)
 
+    def canvas(self, sheet: Worksheet, layout: Layout) -> None:
+        """Columns, rows and their groups, what stays in sight, and the printed page."""
+        theme, blank = self.theme, self.look(self.theme.text())
+        if theme.bare:
+            return
+        sheet.set_default_row(theme.row_height)
+        sheet.set_column(0, layout.right + theme.beyond, theme.column_width, blank)
+        sheet.set_column(0, layout.margin - 1, theme.margin_width, blank)
+        sheet.set_column(layout.end + 1, layout.end + 1, theme.stream_width, blank)
+        sheet.hide_gridlines(2)
+        sheet.set_zoom(theme.zoom)
+        sheet.freeze_panes(layout.head, 0)
+        sheet.outline_settings(symbols_below=False)  # a fold is named by the title above it
+        for row, level in levels(layout).items():
+            sheet.set_row(row, None, None, {"level": level})
+        sheet.print_area(0, 0, layout.bottom, layout.right)
+        sheet.repeat_rows(0, layout.head - 1)
+        page = theme.page(layout.bottom + 1, layout.right + 1)
+        self.paper(sheet, page.tall)
+        sheet.fit_to_pages(1, 1 if page.whole else 0)
+
+    def paper(self, sheet: Worksheet, tall: bool = False) -> None:
+        """How the sheet is printed."""
+        if tall:
+            sheet.set_portrait()
+        else:
+            sheet.set_landscape()
+        sheet.set_paper(PAPER)
+        sheet.set_margins(left=0.4, right=0.4, top=0.6, bottom=0.6)
+        sheet.set_header('&L&"Arial,Bold"&A&R&F')
+        sheet.set_footer("&R&P / &N")
+
+    def mark(self, sheet: Worksheet, row: int, column: int, mark: Mark) -> None:
+        look = self.look(mark.look)
+        if mark.link:
+            sheet.write_url(row, column, mark.link, look, mark.text)
+        elif mark.text:
+            self.text(sheet, row, column, mark.text, mark.look)
+        else:
+            sheet.write_blank(row, column, None, look)
+
     def title(self, sheet: Worksheet, title: Title) -> None:
         """Name and shape, and the equation behind them where there is room; else it is in the note alone."""
-        look = theme.TITLE_RIGHT if title.right else theme.TITLE
+        theme = self.theme
+        look = theme.text("TITLE_RIGHT" if title.right else "TITLE")
         equation = words.equation(title.tensor) if title.tensor.kind == "computed" else ""
-        if title.right or not equation or not theme.fits(title.text, equation, title.columns):
+        if theme.bare or title.right or not equation or not theme.fits(title.text, equation, title.columns):
             self.text(sheet, title.row, title.column, title.text, look)
             return
         self.summary.cells += 1
         sheet.write_rich_string(
             title.row,
             title.column,
-            *(self.look(theme.TITLE), title.text),
-            *(self.look(theme.EQUATION), f"   {equation}"),
+            *(self.look(look), title.text),
+            *(self.look(theme.text("EQUATION")), f"   {equation}"),
             self.look(look),
         )
 
     def block(self, sheet: Worksheet, model: Placed, tensor: Tensor, place: Range) -> None:
         """The numbers or formulas of one block, its validation and conditional formats."""
-        look = self.look(theme.block(tensor))
+        look = self.looks(tensor, place)
         if tensor.kind == "computed":
             for formula in formulas_of(tensor, place, model.layout.places, self.style):
                 self.formula(sheet, formula, look)
@@ -164,58 +198,76 @@ class _Writer:
             self.constants(sheet, place, tensor.value, look)
         if tensor.kind == "control":
             self.limits(sheet, tensor, place)
-            self.text(sheet, place.top, place.right + 1, words.sentence(tensor), theme.EQUATION)
+            self.text(sheet, place.top, place.right + 1, words.sentence(tensor), self.theme.text("EQUATION"))
         elif tensor.name == "words":
             self.sentence(sheet, model, tensor, place)
         elif tensor.name == "image":
             self.picture(sheet, place)
-        elif tensor.name in ("pattern", "probs"):
-            low, high = theme.HEAT
-            scale = {
-                "type": "2_color_scale",
-                "min_type": "num",
-                "max_type": "num",
-                "min_value": 0,
-                "max_value": 1,
-            }
-            sheet.conditional_format(
-                place.top,
-                place.left,
-                place.bottom,
-                place.right,
-                scale | {"min_color": low, "max_color": high},
-            )
+        elif tensor.name in ("pattern", "probs") and not self.theme.bare:
+            self.heat(sheet, place, hidden=tensor.name == "pattern")
 
-    def formula(self, sheet: Worksheet, formula: CellFormula, look: Format) -> None:
+    def looks(self, tensor: Tensor, place: Range) -> Looks:
+        """The formats of the cells of a block: those at its sides have its outline."""
+        base, made = self.theme.block(tensor), dict[str, Format]()
+
+        def at(row: int, column: int) -> Format:
+            sides = {"left": column == place.left, "right": column == place.right}
+            sides |= {"top": row == place.top, "bottom": row == place.bottom}
+            key = " ".join(side for side, here in sides.items() if here)
+            if key not in made:
+                made[key] = self.look(base | self.theme.outline(tensor, key))
+            return made[key]
+
+        return at
+
+    def one(self, properties: Look) -> Looks:
+        """The same format for all cells."""
+        look = self.look(properties)
+        return lambda _row, _column: look
+
+    def heat(self, sheet: Worksheet, place: Range, hidden: bool) -> None:
+        """Weights from 0 to 1 as a colour; those that a mask hides (if any are) are exactly 0, and hatched."""
+        area = place.top, place.left, place.bottom, place.right
+        if hidden:
+            zero = {"criteria": f"={place.part(0, 0).a1}=0", "format": self.look(self.theme.masked)}
+            sheet.conditional_format(*area, {"type": "formula", "stop_if_true": True} | zero)
+        scale = {"type": "2_color_scale", "min_type": "num", "max_type": "num", "min_value": 0, "max_value": 1}
+        colours = {"min_color": self.theme.paper, "max_color": self.theme.heat}
+        sheet.conditional_format(*area, scale | colours)
+
+    def formula(self, sheet: Worksheet, formula: CellFormula, looks: Looks) -> None:
         place, value = formula.range, formula.value
         self.summary.cells += value.size
         self.summary.formulas += 1
-        first = value[0, 0]
+        first, look = value[0, 0], looks(place.top, place.left)
         if not formula.array:
             sheet.write_formula(place.top, place.left, formula.text, look, first)
             return
         sheet.write_dynamic_array_formula(place.top, place.left, place.bottom, place.right, formula.text, look, first)
         # The call above fills the rest with zeros: write what a viewer that does not calculate should show.
-        for row in range(place.rows):
-            start = 1 if row == 0 else 0
-            sheet.write_row(place.top + row, place.left + start, value[row, start:].tolist(), look)
+        for (row, column), cell in np.ndenumerate(value):
+            if (row, column) != (0, 0):
+                self.constant(sheet, place.top + row, place.left + column, cell, looks)
 
-    def constants(self, sheet: Worksheet, place: Range, value: Array, look: Format) -> None:
+    def constants(self, sheet: Worksheet, place: Range, value: Array, looks: Looks) -> None:
         """Numbers and texts, from the corner of `place` on."""
         self.summary.cells += value.size
         for (row, column), cell in np.ndenumerate(value):
-            write = sheet.write_string if isinstance(cell, str) else sheet.write_number
-            write(place.top + row, place.left + column, cell, look)
+            self.constant(sheet, place.top + row, place.left + column, cell, looks)
 
-    def repeated(self, sheet: Worksheet, tensor: Tensor, place: Range, source: Range, look: Format) -> None:
+    def constant(self, sheet: Worksheet, row: int, column: int, value: Any, looks: Looks) -> None:
+        write = sheet.write_string if isinstance(value, str) else sheet.write_number
+        write(row, column, value, looks(row, column))
+
+    def repeated(self, sheet: Worksheet, tensor: Tensor, place: Range, source: Range, looks: Looks) -> None:
         """Words or numbers that another model was given: links to its cells, constants where it has none."""
         for row, column in np.ndindex(tensor.shape):
             cell, value = place.part(row, column), tensor.value[row : row + 1, column : column + 1]
             if row < source.rows and column < source.columns:
                 text = f"={source.part(row, column).seen_from(place.sheet)}"
-                self.formula(sheet, CellFormula(cell, text, False, value), look)
+                self.formula(sheet, CellFormula(cell, text, False, value), looks)
             else:
-                self.constants(sheet, cell, value, look)
+                self.constants(sheet, cell, value, looks)
 
     def limits(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
         """What may be typed into the cells of a control."""
@@ -235,11 +287,13 @@ class _Writer:
     def picture(self, sheet: Worksheet, place: Range) -> None:
         """Pixels as shades of grey: the smallest black, the largest white; light numbers on dark."""
         area = place.top, place.left, place.bottom, place.right
-        low, high = theme.GREYS
-        sheet.conditional_format(*area, {"type": "2_color_scale", "min_color": low, "max_color": high})
+        scale = {"type": "2_color_scale", "min_color": self.theme.black, "max_color": self.theme.white}
+        sheet.conditional_format(*area, scale)
         pixels = place.absolute.partition("!")[2]
         dark = f"=2*{place.part(0, 0).a1}<MAX({pixels})+MIN({pixels})"
-        sheet.conditional_format(*area, {"type": "formula", "criteria": dark, "format": self.look(theme.ON_DARK)})
+        sheet.conditional_format(
+            *area, {"type": "formula", "criteria": dark, "format": self.look({"font_color": self.theme.white})}
+        )
 
     def sentence(self, sheet: Worksheet, model: Placed, tensor: Tensor, place: Range) -> None:
         """Words are chosen from the vocabulary, or repeated from another model; one that it does not have is marked."""
@@ -256,10 +310,13 @@ class _Writer:
             )
         known = model.layout.places[str(tensor.path).removesuffix("words") + "in_vocabulary"].part(0, 0).a1
         unknown = f'={known}="✗"'
-        sheet.conditional_format(*area, {"type": "formula", "criteria": unknown, "format": self.look(theme.WRONG_WORD)})
+        sheet.conditional_format(
+            *area, {"type": "formula", "criteria": unknown, "format": self.look(self.theme.wrong_word)}
+        )
 
     def label(self, sheet: Worksheet, model: Placed, label: Label) -> None:
-        look = self.look(theme.NAME_LEFT if label.side == "left" else theme.NAME_ABOVE)
+        names = {"left": "NAME_LEFT", "above": "NAME_ABOVE", "top": "NAME_TOP"}
+        look = self.look(self.theme.text(names[label.side]))
         if label.words is None:
             for i in range(label.range.rows * label.range.columns):
                 row, column = (i, 0) if label.side == "left" else (0, i)
@@ -267,7 +324,7 @@ class _Writer:
             self.summary.cells += label.range.rows * label.range.columns
             return
         for formula in formulas_of(label.words, label.range, model.layout.places, self.style):
-            self.formula(sheet, formula, look)
+            self.formula(sheet, formula, lambda _row, _column: look)
 
     # --- the sheets around it ------------------------------------------------------------------------------------
 
@@ -280,13 +337,16 @@ class _Writer:
 
     def page(self, page: Page) -> Worksheet:
         sheet = self.add_sheet(page.name)
-        sheet.hide_gridlines(2)
-        sheet.set_landscape()
-        sheet.fit_to_pages(1, 0)
+        blank = self.look(self.theme.text())
+        if self.theme.beyond:
+            sheet.set_column(0, len(page.widths) + self.theme.beyond, None, blank)
         for column, width in enumerate(page.widths):
-            sheet.set_column(column, column, width, self.look(theme.CELL))
+            sheet.set_column(column, column, width, blank)
+        sheet.hide_gridlines(2)
+        self.paper(sheet)
+        sheet.fit_to_pages(1, 0)
         for cell in page.cells:
-            look = self.look(getattr(theme, cell.look) | ({"indent": cell.indent} if cell.indent else {}))
+            look = self.look(self.theme.text(cell.look, **({"indent": cell.indent} if cell.indent else {})))
             self.summary.cells += 1
             if cell.link:
                 # To the defined name, so that the link follows when rows are inserted.
@@ -294,9 +354,9 @@ class _Writer:
             else:
                 sheet.write(cell.row, cell.column, cell.value, look)
         for mirror in page.mirrors:
-            look = self.look(theme.CELL | {"num_format": "0.00", "align": "left"})
+            looks = self.one(self.theme.text(num_format="0.00", align="left"))
             for formula in formulas_of(mirror.tensor, mirror.range, self.places, self.style):
-                self.formula(sheet, formula, look)
+                self.formula(sheet, formula, looks)
         return sheet
 
     def table(self, table: Table) -> None:
@@ -306,8 +366,8 @@ class _Writer:
         for (row, column), note in table.notes.items():
             sheet.write_comment(row, column, note, {"x_scale": 3, "author": "sheetgen", "font_size": 10})
         for path, tensor in table.trace.blocks.items():
-            place, number = table.places[path], {"num_format": table.formats[path]}
-            look = self.look(theme.block(tensor) | number)
+            place = table.places[path]
+            look = self.one(self.theme.block(tensor, table.formats[path]))
             if tensor.kind == "computed":
                 for formula in formulas_of(tensor, place, self.places, self.style):
                     self.formula(sheet, formula, look)
@@ -315,7 +375,7 @@ class _Writer:
             free = 1 if place.bottom == table.free else 0
             self.constants(sheet, place, tensor.value[: place.rows - free], look)
             if free:
-                own = self.look(theme.block(tensor) | number | {"bg_color": theme.FILLS["control"]})
+                own = self.one(self.theme.block(tensor, table.formats[path]) | self.theme.own_row)
                 self.constants(sheet, place.part(place.rows - 1, 0), tensor.value[-1:], own)
             self.limits(sheet, tensor, place)
 
@@ -324,6 +384,6 @@ class _Writer:
         sheet: Worksheet = self.book.add_worksheet(name)
         return sheet
 
-    def text(self, sheet: Worksheet, row: int, column: int, text: str, look: dict[str, Any]) -> None:
+    def text(self, sheet: Worksheet, row: int, column: int, text: str, look: Look) -> None:
         sheet.write_string(row, column, text, self.look(look))
         self.summary.cells += 1
