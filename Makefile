@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 PRESETS := llama1 llama2 llama3 llama4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-hf lint format types generated benchmark
+.PHONY: help install demo test test-hf lint format types generated gallery benchmark
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ types: ## Check the types.
 
 generated: ## Rebuild the committed workbooks in generated/, byte for byte.
 	for preset in $(PRESETS); do sheetgen build $$preset -o generated/$$preset.xlsx --force || exit 1; done
+
+gallery: ## Draw every preset's Map and Model into docs/gallery (needs LibreOffice).
+	$(PYTHON) docs/gallery/rebuild.py
 
 benchmark: ## Time the check of workbooks, small to large.
 	$(PYTHON) benchmarks/check_speed.py

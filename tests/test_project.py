@@ -46,6 +46,7 @@ ORDER = [
     "picture",
     "check",
     "report",
+    "show",
     "cli",
     "__main__",
 ]

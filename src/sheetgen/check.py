@@ -107,6 +107,25 @@ def check_book(book: Book, engine: str = "formulas") -> Report:
     return report
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A model as its workbook stands now: its tensors, and their recomputed values by path."""
+
+    trace: Trace
+    values: dict[str, Array]
+
+
+def standing(book: Book, engine: str = "formulas") -> dict[str, Standing]:
+    """The models of a workbook by their keys, nothing compared; raises as `check` does."""
+    values = ENGINES[engine](book.path, book)
+    found = {}
+    for key, settings in _settings(book).items():
+        trace = run(_config(settings, book.path), _Workbook(book, values, key))
+        places = _places(book, trace, key)
+        found[key] = Standing(trace, {path: values.range(place) for path, place in places.items()})
+    return found
+
+
 # --- the model, from the workbook alone --------------------------------------------------------------------------
 
 

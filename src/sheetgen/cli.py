@@ -175,13 +175,46 @@ def check(files: tuple[Path, ...], engine: str, static: bool) -> None:
 
 
 @commands.command()
+@click.argument("model", metavar="FILE|PRESET")
+@_size_options
+@click.option("--text", help="The sentence of a PRESET.")
+def show(model: str, text: str | None, **sizes: int | None) -> None:
+    """Print the map of a workbook as it stands now (recomputed), or of a preset: parts, blocks, prediction."""
+    from rich.console import Console
+
+    from sheetgen import presets
+    from sheetgen.book import BookError, read_book
+    from sheetgen.check import standing
+    from sheetgen.engines import EngineError
+    from sheetgen.models import run
+    from sheetgen.show import tree
+    from sheetgen.weights import Drawn
+
+    wanted = {name: value for name, value in sizes.items() if value is not None}
+    is_file = Path(model).suffix or Path(model).is_file()
+    if model in presets.all_presets() or not is_file:
+        request = presets.request(presets.find(model), wanted, presets.Given(text))
+        trees = [tree(request.preset.title, run(request.config, Drawn(0, "byhand", request.texts, request.arrays)))]
+    elif wanted or text is not None:
+        raise InputError(f"{model} has its own sizes and words: only a preset can be given others")
+    else:
+        try:
+            found = standing(read_book(model))
+        except (BookError, EngineError) as error:
+            raise InputError(str(error)) from error
+        trees = [tree(f"{model} {key}".strip(), now.trace, now.values) for key, now in found.items()]
+    for each in trees:
+        Console(highlight=False).print(each)
+
+
+@commands.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="A .pdf, or a .png. Default: FILE-SHEET.png beside FILE"
 )
-@click.option("--sheet", help="Only this sheet.  [default: all that are shown]")
+@click.option("--sheet", "sheets", multiple=True, help="Only this sheet; may be repeated. Default: all that are shown")
 @click.option("--dpi", type=click.IntRange(10, 1200), default=96, show_default=True, help="Resolution of a .png")
-def picture(file: Path, output: Path | None, sheet: str | None, dpi: int) -> None:
+def picture(file: Path, output: Path | None, sheets: tuple[str, ...], dpi: int) -> None:
     """Draw the sheets of a workbook, each whole in one picture, recalculated by LibreOffice."""
     from sheetgen.book import BookError
     from sheetgen.engines import EngineError
@@ -189,7 +222,7 @@ def picture(file: Path, output: Path | None, sheet: str | None, dpi: int) -> Non
 
     try:
         with _writing(output or file.parent):
-            pictures = draw(file, output, sheet, dpi)
+            pictures = draw(file, output, sheets, dpi)
     except (BookError, EngineError) as error:
         raise InputError(str(error)) from error
     for found in pictures:

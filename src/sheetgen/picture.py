@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +27,7 @@ MAX_PIXELS = 250_000_000  # of one image: a gigabyte while it is drawn
 MARGIN = 9.0  # points of white around what is drawn
 COARSE = 0.25  # pixels per point, to find what is drawn
 LONGEST = 14_400  # points: the side of a page of a PDF that all viewers can show
-COLOURS = 128  # flat fills and smooth letters need no more, and the file is a third as large
+COLOURS = 64  # flat fills and smooth letters need no more, and the file is a third as large
 
 # A wider sheet is scaled down; a longer one goes on, on the next page. LibreOffice 7.4 prints at most 1,024 rows
 # on a page and leaves out the others, so a page must not be too long, although a PDF could have it.
@@ -74,17 +75,18 @@ class _Drawing:
         return self.right - self.left + 2 * MARGIN, height + 2 * MARGIN
 
 
-def draw(path: Path, output: Path | None = None, sheet: str | None = None, dpi: int = DPI) -> list[Picture]:
-    """Draw the sheets that are shown, or one, as they look when recalculated; the workbook is only read.
+def draw(path: Path, output: Path | None = None, sheets: Sequence[str] = (), dpi: int = DPI) -> list[Picture]:
+    """Draw `sheets`, or all that are shown, as they look when recalculated; the workbook is only read.
 
     `output` ends in .pdf (all sheets in one file) or .png (`out-Map.png`, `out-Model.png` …, for one sheet
     `out.png`); without it PNGs stand beside the workbook. Empty sheets give none. Raises InputError, BookError
     or EngineError when it cannot be done, OSError when a picture cannot be written.
     """
-    target = _target(path, output, sheet)
+    target = _target(path, output, sheets)
     shown = [name for name, visible in sheets_shown(path).items() if visible]
-    if sheet is not None and sheet not in shown:
-        raise InputError(f"{path} shows no sheet {sheet!r}: choose one of {', '.join(shown)}")
+    for sheet in sheets:
+        if sheet not in shown:
+            raise InputError(f"{path} shows no sheet {sheet!r}: choose one of {', '.join(shown)}")
     _need_packages()
     import pypdfium2
 
@@ -92,23 +94,23 @@ def draw(path: Path, output: Path | None = None, sheet: str | None = None, dpi: 
         printed = Path(folder) / "printed.pdf"
         recalculated_copy(path, printed, "pdf", _with_large_pages)
         with pypdfium2.PdfDocument(printed) as pdf:
-            found = [_drawing(pdf, name, pages) for name, pages in _pages(pdf).items() if sheet in (None, name)]
+            found = [_drawing(pdf, name, pages) for name, pages in _pages(pdf).items() if not sheets or name in sheets]
             drawings = [drawing for drawing in found if drawing.pieces]
             if not drawings:
-                raise InputError(f"{path}: there is nothing to draw on {sheet or 'its sheets'}, they are empty")
+                raise InputError(f"{path}: there is nothing to draw on {' or '.join(sheets) or 'its sheets'}")
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.suffix.lower() == ".pdf":
                 return [_write_pdf(pdf, drawings, target)]
             files = [
-                target if sheet else target.with_name(f"{target.stem}-{_in_a_file_name(drawing.sheet)}.png")
+                target if len(sheets) == 1 else target.with_name(f"{target.stem}-{_in_a_file_name(drawing.sheet)}.png")
                 for drawing in drawings
             ]
             return [_write_png(pdf, drawing, file, dpi) for drawing, file in zip(drawings, files, strict=True)]
 
 
-def _target(path: Path, output: Path | None, sheet: str | None) -> Path:
+def _target(path: Path, output: Path | None, sheets: Sequence[str]) -> Path:
     if output is None:
-        output = path.with_name(f"{path.stem}{'' if sheet is None else f'-{_in_a_file_name(sheet)}'}.png")
+        output = path.with_name(f"{path.stem}{f'-{_in_a_file_name(sheets[0])}' if len(sheets) == 1 else ''}.png")
     if output.suffix.lower() not in (".png", ".pdf"):
         raise InputError(f"{output} is neither .png nor .pdf: choose such a name with -o")
     if output.exists() and path.exists() and output.samefile(path):

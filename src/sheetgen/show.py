@@ -1,0 +1,134 @@
+"""The map of a model as text: parts, blocks with their shapes, parameters, and what the last token says and sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from rich.text import Text
+from rich.tree import Tree
+
+from sheetgen import words
+from sheetgen.ops import Array
+from sheetgen.tensor import Frame, Tensor, Trace
+
+TOP = 3  # choices that are shown of a prediction
+WEIGHT, QUIET, STRONG = "red", "dim", "bold"
+
+
+def tree(title: str, trace: Trace, values: Mapping[str, Array] | None = None) -> Tree:
+    """The parts of the model within each other.
+
+    `values` are those that are shown, by path: of a workbook those that an engine has computed. What is not
+    there, or no number, is told to be unknown. Without `values` they are the model's own.
+    """
+    if values is None:
+        values = {path: tensor.value for path, tensor in trace.blocks.items()}
+    return _Map(trace, values).tree(title)
+
+
+class _Map:
+    """One model and the values to show."""
+
+    def __init__(self, trace: Trace, values: Mapping[str, Array]) -> None:
+        self.trace, self.values = trace, values
+        # The head of a vision transformer reads the first token, that of a language model the last one.
+        self.column = 0 if "class_token" in trace.blocks else -1
+
+    def tree(self, title: str) -> Tree:
+        root = Tree(Text.assemble((title, STRONG), f"  {self.trace.parameters():,} parameters"), guide_style=QUIET)
+        for item in self.trace.root.items:
+            if isinstance(item, Frame):
+                self.add(root, item)
+        return root
+
+    def add(self, parent: Tree, frame: Frame) -> None:
+        """A frame with its blocks, runs of which share a line, and inner frames, all in their order."""
+        parameters = sum(t.value.size for t in _blocks(frame) if t.kind == "weight")
+        label = Text(frame.title, STRONG)
+        if parameters:
+            label.append(f"  {parameters:,} parameters", "not bold")
+        node = parent.add(label)
+        line: list[Text] = []
+        for item in [*frame.items, None]:
+            if isinstance(item, Tensor):
+                line.append(self.block(item))
+                continue
+            if line:
+                node.add(Text("  ").join(line))
+                line = []
+            if item is not None:
+                self.add(node, item)
+        for told in self.news(frame):
+            node.add(told)
+
+    def block(self, tensor: Tensor) -> Text:
+        """Name and shape; of a control its value, of a sentence its words."""
+        name = Text(tensor.name, WEIGHT if tensor.kind == "weight" else "")
+        value = self.values.get(str(tensor.path))
+        if value is not None and tensor.kind == "control":
+            return name.append(f"={_shown(value[0, 0])}", STRONG)
+        if value is not None and tensor.kind == "text" and tensor.rows == 1:
+            return name.append(f": {' '.join(map(str, value[0]))}", STRONG)
+        return name.append(f"({words.shape(tensor)})", QUIET)
+
+    def news(self, frame: Frame) -> Iterator[Text]:
+        """What is worth knowing of the blocks in a frame: where a token looks, its experts, the prediction."""
+        for tensor in frame.items:
+            if not isinstance(tensor, Tensor):
+                continue
+            if tensor.name == "pattern":
+                yield self.told(tensor, "looks most at", 1)
+            elif tensor.name == "chosen":
+                yield self.experts(tensor)
+            elif tensor.name == "probs":
+                yield self.told(tensor, "→", TOP)
+
+    def told(self, tensor: Tensor, verb: str, count: int) -> Text:
+        """The largest numbers in the column of the token, and what stands for their rows."""
+        column = self.numbers(tensor)
+        if column is None:
+            return self.unknown(tensor)
+        best = np.argsort(-column, kind="stable")[:count]
+        choices = ", ".join(f"{self.name(tensor.axes[0], row)} {column[row]:.2f}" for row in best)
+        return Text.assemble(self.token(tensor), f" {verb} ", (choices, STRONG))
+
+    def experts(self, tensor: Tensor) -> Text:
+        column = self.numbers(tensor)
+        if column is None:
+            return self.unknown(tensor)
+        chosen = ", ".join(str(expert) for expert in np.flatnonzero(column))
+        return Text.assemble(self.token(tensor), " goes to expert ", (chosen or "none", STRONG))
+
+    def unknown(self, tensor: Tensor) -> Text:
+        return Text(f"{tensor.path} cannot be computed", WEIGHT)
+
+    def numbers(self, tensor: Tensor) -> Array | None:
+        """The column of the token; None when a cell of it holds no number."""
+        value = self.values.get(str(tensor.path))
+        column = None if value is None else value[:, self.column].tolist()
+        if column is None or any(isinstance(cell, bool) or not isinstance(cell, int | float) for cell in column):
+            return None
+        return np.array(column, dtype=float)
+
+    def token(self, tensor: Tensor) -> str:
+        return self.name(tensor.axes[1], range(tensor.columns)[self.column])
+
+    def name(self, axis: str, index: int) -> str:
+        """What stands at this place of an axis: a word, with its number where it is there twice, or a number."""
+        if axis not in self.values:
+            return str(index)
+        named = self.values[axis].ravel().tolist()
+        return f"{named[index]} ({index})" if named.count(named[index]) > 1 else str(named[index])
+
+
+def _blocks(frame: Frame) -> Iterator[Tensor]:
+    for item in frame.items:
+        if isinstance(item, Tensor):
+            yield item
+        else:
+            yield from _blocks(item)
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
