@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from sheetgen import book as book_module
+from sheetgen import guard
 from sheetgen.address import Range
 from sheetgen.book import BookError, check_file, read_book
 
@@ -115,7 +115,7 @@ def test_no_permission(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> NoReturn:
         raise PermissionError
 
-    monkeypatch.setattr(Path, "open", denied)  # chmod does not stop root
+    monkeypatch.setattr("sheetgen.guard.os.open", denied)  # chmod does not stop root
     refused(path, "permission")
 
 
@@ -191,5 +191,5 @@ def test_doctype(path: Path, part: str, before: str) -> None:
 def test_zip_bombs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = rewritten(path, lambda xml: xml + " " * (2 << 20))
     refused(bomb, SHEET, "absurdly tight")
-    monkeypatch.setattr(book_module, "MAX_BYTES", 1000)
+    monkeypatch.setattr(guard, "MAX_BYTES", 1000)
     refused(path, "unpacks to more than")

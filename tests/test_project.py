@@ -20,6 +20,7 @@ PACKAGE = ROOT / "src" / "sheetgen"
 ORDER = [
     "__init__",
     "errors",
+    "guard",
     "address",
     "ops",
     "tensor",
@@ -40,6 +41,7 @@ ORDER = [
     "scale",
     "seal",
     "write",
+    "sheets",
     "book",
     "notation",
     "engines",

@@ -1,56 +1,39 @@
 """Reads a workbook once, into plain data: constants, formulas and names.
 
-openpyxl does the reading, in its read-only mode (twice as fast, and the cells are not kept twice).
+The file is looked at by `guard` before, and streamed by `sheets`, so that a hostile one costs little.
 """
 
 from __future__ import annotations
 
-import warnings
+import posixpath
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
-from xml.parsers import expat
+from typing import Any
 
 import numpy as np
-import openpyxl
 from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token, TokenizerError
-from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
+from openpyxl.formula.translate import Translator
 
+from sheetgen import guard
 from sheetgen.address import Range, cell_name, parse_range
+from sheetgen.guard import BookError
+from sheetgen.sheets import (
+    MAX_CELLS,
+    Cell,
+    Constant,
+    Formula,
+    Outline,
+    Sheet,
+    read_outline,
+    read_sheet,
+    read_strings,
+    read_targets,
+)
 
-Cell = tuple[int, int]  # row and column, counted from 0
-Constant = float | int | str | bool | None
-
-MAX_BYTES = 1 << 30  # of all parts together, unpacked
-MAX_RATIO = 300  # of one part, unpacked to packed; sheets reach about 50
-MAX_ARRAY_CELLS = 5_000_000  # filled by the formulas of one sheet
-
-
-class BookError(Exception):
-    """A workbook cannot be read; the message says what, where and the remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """One formula and the cells it fills: one cell, or the whole `ref` of an array formula."""
-
-    text: str  # starts with =
-    range: Range
-    array: bool
-
-
-@dataclass
-class Sheet:
-    """The contents of a worksheet. Cached values of formulas are not kept."""
-
-    name: str
-    cells: dict[Cell, Constant] = field(default_factory=dict)
-    formulas: list[Formula] = field(default_factory=list)
-    formula_at: dict[Cell, Formula] = field(default_factory=dict)  # every cell a formula fills
+__all__ = ["MAX_CELLS", "Book", "BookError", "Cell", "Constant", "Formula", "Sheet"]
 
 
 @dataclass
@@ -73,24 +56,25 @@ class Book:
 
 def read_book(path: str | Path) -> Book:
     """Reads an .xlsx file; raises BookError, with a message of one line, for whatever cannot be read."""
-    path = Path(path)
-    with _opened(path) as file:
-        return _read(path, file)
+    return _read(Path(path), cached=False)
 
 
 def read_values(path: Path) -> dict[str, dict[Cell, Any]]:
     """The filled cells of each sheet with the values they were saved with; errors as text (`#N/A`)."""
-    workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    found = {}
-    for sheet in workbook.worksheets:
-        sheet.reset_dimensions()
-        cells = (cell for row in sheet.iter_rows() for cell in row if cell.value is not None)
-        found[sheet.title] = {
-            (cell.row - 1, cell.column - 1): float(cell.value) if cell.data_type == "n" else cell.value
-            for cell in cells
+    book = _read(path, cached=True)
+    return {
+        name: {
+            at: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+            for at, value in (sheet.cells | sheet.cached).items()
         }
-    workbook.close()
-    return found
+        for name, sheet in book.sheets.items()
+    }
+
+
+def sheets_shown(path: Path) -> dict[str, bool]:
+    """The names of all sheets in their order, those of charts included, and whether each is visible."""
+    with guard.workbook(path) as archive:
+        return _outline(archive)[1].shown
 
 
 _KINDS = {
@@ -123,135 +107,64 @@ def tokens(formula: str) -> list[tuple[str, str]] | None:
     return found
 
 
-def sheets_shown(path: Path) -> dict[str, bool]:
-    """The names of all sheets in their order, those of charts included, and whether each is visible."""
-    with _opened(path) as file, _no_warnings():
-        book = openpyxl.load_workbook(file, read_only=True, keep_links=False)
-        return {name: book[name].sheet_state == "visible" for name in book.sheetnames}
-
-
 def check_file(path: str | Path) -> None:
     """Raises BookError when the file is no plain .xlsx workbook; its sheets are not read."""
-    with _opened(Path(path)):
+    with guard.workbook(Path(path)):
         pass
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """The open file, once its parts look harmless; every error becomes a BookError."""
-    try:
-        with path.open("rb") as file:
-            _refuse_what_is_no_workbook(path, file)
-            yield file
-    except BookError:
-        raise
-    except FileNotFoundError:
-        raise BookError(f"{path} does not exist: check the name") from None
-    except IsADirectoryError:
-        raise BookError(f"{path} is a folder: give the .xlsx file in it") from None
-    except PermissionError:
-        raise BookError(f"{path} cannot be opened: you lack the permission to read it") from None
-    # Whatever else the bytes of a damaged file make zipfile, expat and openpyxl raise.
-    except Exception as error:  # noqa: BLE001
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise BookError(f"{path} is damaged ({reason}): save it again as .xlsx") from None
-
-
-def _refuse_what_is_no_workbook(path: Path, file: IO[bytes]) -> None:
-    """Looks at the zip directory and at the head of each part, so that openpyxl meets no trap."""
-    if file.read(8) == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":  # OLE, the container of both
-        raise BookError(f"{path} is encrypted or an old .xls: save it as .xlsx without a password")
-    if not zipfile.is_zipfile(file):
-        raise BookError(f"{path} is no .xlsx workbook, or it is cut off: save or copy it again")
-    with zipfile.ZipFile(file) as archive:
-        parts = archive.infolist()
-        if sum(part.file_size for part in parts) > MAX_BYTES:
-            raise BookError(f"{path} unpacks to more than {MAX_BYTES >> 20} MiB: it is not read")
-        for part in parts:
-            if part.file_size > 1 << 20 and part.file_size > MAX_RATIO * part.compress_size:
-                raise BookError(f"{path}: {part.filename} is packed absurdly tight: it is not read")
-        if "[Content_Types].xml" not in archive.namelist():
-            raise BookError(f"{path} is a zip file but no .xlsx workbook: save it as .xlsx")
-        for part in parts:
-            if part.filename.endswith((".xml", ".rels")):
-                with archive.open(part) as stream:
-                    _refuse_doctype(path, part.filename, stream)
-    file.seek(0)
-
-
-def _refuse_doctype(path: Path, part: str, stream: IO[bytes]) -> None:
-    """No spreadsheet program writes a DOCTYPE; with one, entities could blow a small file up."""
-    started = False
-
-    def start(*_: object) -> None:
-        nonlocal started
-        started = True
-
-    def doctype(*_: object) -> None:
-        raise BookError(f"{path}: {part} holds a DOCTYPE, as no spreadsheet has: it is not read")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.StartDoctypeDeclHandler = doctype
-    while not started and (chunk := stream.read(1024)):
-        parser.Parse(chunk)
-
-
-def _read(path: Path, file: IO[bytes]) -> Book:
-    with _no_warnings():
-        book = openpyxl.load_workbook(file, read_only=True, keep_links=False)
-        sheets = {sheet.title: _read_sheet(sheet) for sheet in book.worksheets}
-    if not sheets:
-        raise BookError(f"{path} has no worksheet: nothing to read")
-    ranges = {name: parse_range(defined.attr_text or "") for name, defined in book.defined_names.items()}
+def _read(path: Path, cached: bool) -> Book:
+    with guard.workbook(path) as archive:
+        main, outline = _outline(archive)
+        targets = _targets(archive, main)
+        strings: list[str] = []
+        for kind, target in targets.values():
+            if kind == "sharedStrings":
+                with archive.open(_part(archive, main, target)) as stream:
+                    strings = read_strings(stream)
+        sheets = {}
+        for name, identity in outline.sheets.items():
+            kind, target = targets[identity]
+            if kind == "worksheet":
+                with archive.open(_part(archive, main, target)) as stream:
+                    sheets[name] = read_sheet(name, stream, strings, _translate, cached)
+        if not sheets:
+            raise BookError(f"{path} has no worksheet: nothing to read")
+    ranges = {name: parse_range(text) for name, text in outline.names.items()}
     names = {name: area for name, area in ranges.items() if area is not None and area.sheet in sheets}
     return Book(path, sheets, names)
 
 
-@contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Extensions that openpyxl does not know are none of a reader's business."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
+def _outline(archive: zipfile.ZipFile) -> tuple[str, Outline]:
+    """The part of the workbook itself, and what it says."""
+    targets = _targets(archive, "").values()
+    main = next((_part(archive, "", target) for kind, target in targets if kind == "officeDocument"), None)
+    if main is None:
+        raise ValueError("no part is the workbook")
+    with archive.open(main) as stream:
+        return main, read_outline(stream)
 
 
-def _read_sheet(worksheet: Any) -> Sheet:
-    """The cells of one openpyxl worksheet; in a file the first cell of an array stands before the others."""
-    sheet = Sheet(worksheet.title)
-    worksheet.reset_dimensions()  # what the file says of them may be wrong
-    for row in worksheet.iter_rows():
-        for cell in row:
-            value = cell.value
-            if value is None:
-                continue
-            at = (cell.row - 1, cell.column - 1)
-            if cell.data_type == "f":
-                formula = _formula(sheet.name, at, value)
-                sheet.formulas.append(formula)
-                if formula.array:
-                    _cover(sheet, formula)
-                else:
-                    sheet.formula_at[at] = formula
-            elif at not in sheet.formula_at:  # else it is the cached value of an array formula
-                sheet.cells[at] = value
-    return sheet
+def _targets(archive: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
+    """The relationships of a part; those of the whole file for none."""
+    folder, _, name = part.rpartition("/")
+    with archive.open(_part(archive, part, posixpath.join("/", folder, "_rels", f"{name}.rels"))) as stream:
+        return read_targets(stream)
 
 
-def _formula(sheet: str, at: Cell, value: Any) -> Formula:
-    """openpyxl's formula at a cell: a text, an array formula or a data table (which has no text)."""
-    if isinstance(value, ArrayFormula | DataTableFormula):
-        area = parse_range(value.ref, sheet)
-        if area is None:
-            raise ValueError(f"{value.ref} is no range for the formula of {sheet}!{cell_name(*at)}")
-        return Formula(getattr(value, "text", "=TABLE()"), area, array=True)
-    return Formula(value, Range(sheet, *at, *at), array=False)
+def _part(archive: zipfile.ZipFile, part: str, target: str) -> str:
+    """The part that a relationship of `part` leads to; names do not tell A from a."""
+    wanted = posixpath.normpath(posixpath.join("/", posixpath.dirname(part), target)).lstrip("/").lower()
+    found = next((name for name in archive.namelist() if name.lower() == wanted), None)
+    if found is None:
+        raise ValueError(f"no part {wanted[:80]}")
+    return found
 
 
-def _cover(sheet: Sheet, formula: Formula) -> None:
-    area = formula.range
-    if len(sheet.formula_at) + area.rows * area.columns > MAX_ARRAY_CELLS:
-        raise ValueError(f"the array formulas up to {area} fill more than {MAX_ARRAY_CELLS} cells")
-    for row in range(area.top, area.bottom + 1):
-        for column in range(area.left, area.right + 1):
-            sheet.formula_at[row, column] = formula
+def _translate(text: str, origin: Cell, at: Cell) -> str:
+    return str(_translator(text, cell_name(*origin)).translate_formula(cell_name(*at)))[1:]
+
+
+@lru_cache(maxsize=1024)
+def _translator(text: str, origin: str) -> Translator:
+    return Translator(f"={text}", origin)

@@ -23,7 +23,8 @@ import numpy as np
 
 from sheetgen.address import Range, parse_range
 from sheetgen.book import Book, Formula, Sheet, read_book
-from sheetgen.engines import MAX_GRID, Values, cut, grid_of
+from sheetgen.engines import MAX_GRID, EngineError, Values, cut, grid_of
+from sheetgen.sheets import MAX_CELLS, MAX_TEXT
 
 
 class _Deferred(ModuleType):
@@ -101,6 +102,32 @@ _TAKES_RANGES = re.compile(r"\b(?:ROWS?|COLUMNS?|AREAS|SINGLE)\(|@", re.IGNORECA
 _TAKES_OWN_CELL = re.compile(r"\b(?:ROW|COLUMN)\(\s*\)|\bSINGLE\(|@", re.IGNORECASE)
 
 
+# What is computed: functions that need no more time and memory than their arguments. The package knows others, by
+# which a short formula could ask for a terabyte (REPT, MAKEARRAY) or for years (FACT, REGEXTEST).
+COMPUTED = frozenset(
+    """
+    ABS ACOS ACOSH AND ASIN ASINH ATAN ATAN2 ATANH AVEDEV AVERAGE AVERAGEA AVERAGEIF AVERAGEIFS CEILING CHAR CHOOSE
+    CODE COLUMN COLUMNS CONCAT CONCATENATE CORREL COS COSH COUNT COUNTA COUNTBLANK COUNTIF COUNTIFS COVARIANCE.P
+    COVARIANCE.S DEGREES DEVSQ ERF ERF.PRECISE ERFC EVEN EXACT EXP FALSE FIND FIXED FLOOR FLOOR.MATH GEOMEAN HARMEAN
+    HLOOKUP HYPERLINK IF IFERROR IFNA IFS INDEX INT ISBLANK ISERR ISERROR ISEVEN ISLOGICAL ISNA ISNONTEXT ISNUMBER
+    ISODD ISTEXT KURT LARGE LEFT LEN LN LOG LOG10 LOOKUP LOWER MATCH MAX MAXA MAXIFS MDETERM MEDIAN MID MIN MINA
+    MINIFS MINVERSE MMULT MOD MROUND N NA NORM.DIST NORM.S.DIST NORMSDIST NOT ODD OR PERCENTILE PERCENTILE.INC PI
+    POWER PRODUCT QUARTILE RADIANS RANK RANK.AVG RANK.EQ RIGHT ROUND ROUNDDOWN ROUNDUP ROW ROWS SIGN SIN SINGLE SINH
+    SKEW SMALL SQRT STANDARDIZE STDEV STDEV.P STDEV.S STDEVP SUM SUMIF SUMIFS SUMPRODUCT SUMSQ SUMX2MY2 SUMX2PY2
+    SUMXMY2 SWITCH T TAN TANH TEXT TRANSPOSE TRIM TRUE TRUNC UNICHAR UNICODE UPPER VALUE VAR VAR.P VAR.S VARP VLOOKUP
+    XLOOKUP XMATCH XOR
+    """.split()  # noqa: SIM905 - a hundred quotes would not read better
+)
+_CALL = re.compile(r'"(?:[^"]|"")*"|([A-Z_][\w.]*)\(', re.IGNORECASE)
+_PREFIX = re.compile(r"^(?:_XLFN\.|_XLWS\.)+")
+_SIGN = re.compile(r"[\w.]+|[^\w\s]")
+
+# Budgets, so that no file takes long: none of ours needs a tenth. To parse a formula costs the square of its signs.
+MAX_PARSED = 10_000_000
+PER_TEMPLATE = 10_000
+MAX_READ, PER_CELL = 2_000_000, 200  # cells that formulas may read in all, at least and per filled cell
+
+
 class _FormulaError(Exception):
     """A formula that cannot be computed: the error value its cells get, and why."""
 
@@ -113,16 +140,17 @@ Function = Callable[[list[np.ndarray], list[Range]], np.ndarray]
 
 
 def recompute(path: Path, book: Book | None = None) -> Values:
-    """Every formula of the workbook computed anew; EngineError when a sheet is too large.
+    """Every formula of the workbook computed anew; EngineError when that is beyond the budgets.
 
     A formula that fails gives an error value to its own cells (`#NAME?`, `#VALUE!`, or `#CYCLE!` where
     formulas need each other) and a line among the problems; what depends on it is computed with that error.
     """
     book = book or read_book(path)
-    grids = {name: _grid(sheet) for name, sheet in book.sheets.items()}
+    grids = _grids(book)
     formulas = [formula for sheet in book.sheets.values() for formula in sheet.formulas]
     split = _Splitter(book)
     pieces = [split(formula) for formula in formulas]
+    _within_budgets(book, pieces)
     needs = _needs(grids, formulas, [ranges for _, ranges in pieces])
     functions: dict[tuple[str, Range | None], Function] = {}
     problems = []
@@ -140,18 +168,51 @@ def recompute(path: Path, book: Book | None = None) -> Values:
             try:
                 if (template, own) not in functions:
                     functions[template, own] = _compile(template, len(ranges), own)
+                _refuse_huge(template, ranges)
                 values = [_take(grids, area) for area in ranges]
                 result = _fit(functions[template, own](values, ranges), formula)
             except _FormulaError as failure:
                 problems.append(f"{formula.range}: {formula.text} {failure}")
                 result = failure.error
             _put(grids, formula.range, result)
-    return Values({name: outward(grid) for name, grid in grids.items()}, tuple(problems))
+    return Values({name: _results(sheet, grids[name]) for name, sheet in book.sheets.items()}, tuple(problems))
+
+
+def _within_budgets(book: Book, pieces: list[tuple[str, list[Range]]]) -> None:
+    """Raise EngineError for more work than any model asks for; nothing has been parsed or computed before."""
+    filled = sum(len(sheet.cells) + len(sheet.formula_at) for sheet in book.sheets.values())
+    sizes = (area.rows * area.columns for _, ranges in pieces for area in ranges)
+    reads = sum(size for size in sizes if size <= MAX_CELLS)  # others are refused one by one
+    if reads > MAX_READ + PER_CELL * filled:
+        raise EngineError(f"the formulas of {book.path} read {reads:,} cells: too much to compute; make them smaller")
+    cost = sum(PER_TEMPLATE + len(_SIGN.findall(template)) ** 2 for template in {template for template, _ in pieces})
+    if cost > MAX_PARSED:
+        raise EngineError(
+            f"{book.path} has too many different or too long formulas to compute: try --engine libreoffice"
+        )
+
+
+def _refuse_huge(template: str, ranges: list[Range]) -> None:
+    """No result, also on the way to it, is larger than the longest side of its ranges by the widest."""
+    rows, columns = max((r.rows for r in ranges), default=1), max((r.columns for r in ranges), default=1)
+    if "TRANSPOSE" in template.upper():
+        rows = columns = max(rows, columns)
+    if rows * columns > MAX_CELLS:
+        raise _FormulaError(VALUE, f"may compute {rows:,}×{columns:,} values, which is too large")
 
 
 def _listed(ranges: Iterable[Range], most: int = 10) -> str:
     names = sorted(map(str, ranges))
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _grids(book: Book) -> dict[str, np.ndarray]:
+    grids: dict[str, np.ndarray] = {}
+    for name, sheet in book.sheets.items():
+        grids[name] = _grid(sheet)
+        if sum(grid.size for grid in grids.values()) > MAX_GRID:
+            raise EngineError(f"the sheets of {book.path} are too large to recompute: clear far-away cells")
+    return grids
 
 
 def _grid(sheet: Sheet) -> np.ndarray:
@@ -163,8 +224,6 @@ def _grid(sheet: Sheet) -> np.ndarray:
 
 
 def _take(grids: Mapping[str, np.ndarray], area: Range) -> np.ndarray:
-    if area.rows * area.columns > MAX_GRID:
-        raise _FormulaError(VALUE, f"refers to {area}, which is too large")
     return cut(grids[area.sheet], area, EMPTY)
 
 
@@ -172,25 +231,34 @@ def _put(grids: dict[str, np.ndarray], area: Range, values: Any) -> None:
     grids[area.sheet][area.top : area.bottom + 1, area.left : area.right + 1] = values
 
 
-def outward(grid: np.ndarray) -> np.ndarray:
-    """The grid as `Values` shows it."""
-
-    def convert(value: Any) -> Any:
-        if value is EMPTY:
-            return None
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, XlError):
-            return str(value)
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-    return _map(convert, grid)
+def _results(sheet: Sheet, grid: np.ndarray) -> np.ndarray:
+    """The grid as `Values` shows it; only what is filled is looked at."""
+    found = np.empty(grid.shape, object)  # of None
+    for cell, value in sheet.cells.items():
+        found[cell] = outward(value)
+    for formula in sheet.formulas:
+        area = formula.range
+        here = slice(area.top, area.bottom + 1), slice(area.left, area.right + 1)
+        found[here] = mapped(outward, grid[here])
+    return found
 
 
-def _map(convert: Callable[[Any], Any], values: np.ndarray) -> np.ndarray:
-    mapped = np.empty(values.shape, object)
-    mapped[...] = np.frompyfunc(convert, 1, 1)(values)  # which gives no array for an array without shape
-    return mapped
+def outward(value: Any) -> Any:
+    """A value of a cell as `Values` shows it."""
+    if value is EMPTY:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, XlError):
+        return str(value)
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def mapped(convert: Callable[[Any], Any], values: np.ndarray) -> np.ndarray:
+    """`convert` of every value."""
+    found = np.empty(values.shape, object)
+    found[...] = np.frompyfunc(convert, 1, 1)(values)  # which gives no array for an array without shape
+    return found
 
 
 class _Splitter:
@@ -241,6 +309,8 @@ def _needs(grids: dict[str, np.ndarray], formulas: list[Formula], references: li
     for ranges in references:
         needed: set[int] = set()
         for area in ranges:
+            if area.rows * area.columns > MAX_CELLS:  # such a formula is not computed
+                continue
             owner = owners[area.sheet][area.top : area.bottom + 1, area.left : area.right + 1]
             needed.update(owner.ravel().tolist() if owner.size < 64 else np.unique(owner).tolist())
         needed.discard(-1)
@@ -290,6 +360,9 @@ def _compile(template: str, count: int, own: Range | None) -> Function:
 
     What is wrong with the template is raised when the function is called.
     """
+    for call in _CALL.finditer(template):
+        if call.group(1) and _PREFIX.sub("", call.group(1).upper()) not in COMPUTED:
+            return _failing(f"calls {call.group(1)[:40]}, which is not computed here")
     try:
         builder = Parser().ast(template)[1]
         call = builder.compile(**({} if own is None else {CELL: Ranges().push(own.a1)}))
@@ -361,7 +434,7 @@ def _fit(result: np.ndarray, formula: Formula) -> Any:
     if result.dtype.kind == "f" and np.isfinite(result).all():
         result = result.astype(object)
     else:
-        result = _map(_plain, result.astype(object))
+        result = mapped(_plain, result.astype(object))
     if result.shape == (rows, columns):
         return result
     result = np.repeat(result, rows, axis=0) if result.shape[0] == 1 else result[:rows]
@@ -379,7 +452,7 @@ def _plain(value: Any) -> Any:
     if value is EMPTY:
         return 0.0
     if isinstance(value, str):  # errors too
-        return value
+        return value if len(value) <= MAX_TEXT else VALUE
     if isinstance(value, int | float) and math.isfinite(value):
         return value
     return NUM if isinstance(value, int | float | complex) else VALUE

@@ -18,7 +18,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from sheetgen.address import Range, parse_range
-from sheetgen.book import MAX_ARRAY_CELLS, Book, read_values
+from sheetgen.book import MAX_CELLS, Book, read_values
 from sheetgen.engines import EngineError, EngineUnavailable, Values, grid_of, soffice
 
 Change = Callable[[str, bytes], bytes]  # the name of a part and its content → the content that it shall have
@@ -146,8 +146,8 @@ def _without_cached_values(xml: bytes) -> bytes:
                 begin = parser.CurrentByteIndex
 
     def cover(area: Range) -> None:
-        if len(covered) + area.rows * area.columns > MAX_ARRAY_CELLS:
-            raise EngineError(f"the array formulas up to {area.a1} fill more than {MAX_ARRAY_CELLS} cells")
+        if len(covered) + area.rows * area.columns > MAX_CELLS:
+            raise EngineError(f"the array formulas up to {area.a1} fill more than {MAX_CELLS} cells")
         for row in range(area.top, area.bottom + 1):
             covered.update((row, column) for column in range(area.left, area.right + 1))
 

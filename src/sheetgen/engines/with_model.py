@@ -12,7 +12,7 @@ import numpy as np
 
 from sheetgen.book import Book, read_book
 from sheetgen.engines import EngineError, Values, grid_of
-from sheetgen.engines.with_formulas import EMPTY, outward
+from sheetgen.engines.with_formulas import EMPTY, mapped, outward
 
 MISSING = "#MISSING!"  # a formula cell that the solution lacks: ExcelModel reports no error for it
 
@@ -44,4 +44,4 @@ def recompute(path: Path, book: Book | None = None) -> Values:
                     for (row, column), value in np.ndenumerate(values):
                         if (top + row, left + column) in sheet.formula_at:
                             grids[sheet.name][top + row, left + column] = value
-    return Values({name: outward(grid) for name, grid in grids.items()})
+    return Values({name: mapped(outward, grid) for name, grid in grids.items()})

@@ -1,0 +1,892 @@
+"""Files of strangers: each kind is refused, or found different, with one line, in bounded time and memory.
+
+A kind is a small function that makes the file, with the exit code and the words of the message that it must give.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pytest
+from helpers import build
+from limited import limited
+
+BASE = "llama1", "--layers", 1, "--dim", 4, "--heads", 2, "--ffn", 4, "--text", "the cat sat", "--vocab", 4
+MODEL, CONFIG = "xl/worksheets/sheet2.xml", "xl/worksheets/sheet3.xml"
+BOOK, TYPES, STRINGS = "xl/workbook.xml", "[Content_Types].xml", "xl/sharedStrings.xml"
+
+Parts = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a hostile file is made, and what `check` must say about it."""
+
+    make: Callable[..., Path | None]
+    words: str
+    code: int
+
+
+FILES: dict[str, Kind] = {}  # made from nothing in an empty folder
+EDITS: dict[str, Kind] = {}  # made from the parts of a small workbook
+PRIVILEGED = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def file(words: str, code: int = 2) -> Callable[[Callable[..., Path]], None]:
+    """A kind: a function of a folder and of the small workbook, which returns the path to check."""
+    return lambda make: FILES.__setitem__(make.__name__, Kind(make, words, code))
+
+
+def parts(words: str, code: int = 2) -> Callable[[Callable[[Parts], None]], None]:
+    """A kind: a function that changes the parts of the small workbook."""
+    return lambda make: EDITS.__setitem__(make.__name__, Kind(make, words, code))
+
+
+def pack(target: Path, found: Parts) -> Path:
+    """A zip file of these parts."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in found.items():
+            archive.writestr(name, content)
+    return target
+
+
+def swap(found: Parts, part: str, old: str, new: str) -> None:
+    """Replace the first `old` of a part, which must be there."""
+    assert old.encode() in found[part], old
+    found[part] = found[part].replace(old.encode(), new.encode(), 1)
+
+
+def cell(found: Parts, part: str, at: str, content: str) -> None:
+    """Give a cell, which must be there, other contents: `<v>1</v>`, or ` t="b"><v>1</v>` with attributes."""
+    attributes, _, inside = content.rpartition(">") if content.startswith(" ") else ("", "", content)
+    if content.startswith(" "):
+        attributes, _, inside = content.partition(">")
+    pattern = rf'<c r="{at}"[^>]*?(?:/>|>.*?</c>)'.encode()
+    changed, count = re.subn(pattern, f'<c r="{at}"{attributes}>{inside}</c>'.encode(), found[part], count=1)
+    assert count == 1, at
+    found[part] = changed
+
+
+def setting(found: Parts, name: str, content: str) -> None:
+    """Give a row of Config another value."""
+    names = dict(re.findall(rb'<si><t[^>]*>([^<]*)</t></si>()', found[STRINGS]))
+    index = list(names).index(name.encode())
+    row = re.search(rf'<c r="A(\d+)"[^>]*t="s"><v>{index}</v>'.encode(), found[CONFIG])
+    assert row, name
+    cell(found, CONFIG, f"B{row.group(1).decode()}", content)
+
+
+def names(found: Parts, text: str) -> None:
+    """Put defined names before the others."""
+    swap(found, BOOK, "<definedNames>", f"<definedNames>{text}")
+
+
+def moved(found: Parts, name: str, target: str) -> None:
+    """Let a defined name point elsewhere."""
+    pattern = rf'(<definedName name="{name}">)[^<]*'.encode()
+    changed, count = re.subn(pattern, rf"\g<1>{target}".encode(), found[BOOK])
+    assert count == 1, name
+    found[BOOK] = changed
+
+
+def added_cells(found: Parts, rows: str) -> None:
+    """Rows behind the others of the Model sheet."""
+    swap(found, MODEL, "</sheetData>", f"{rows}</sheetData>")
+
+
+def formula(found: Parts, text: str, row: int = 900) -> None:
+    """One more formula, far below the model."""
+    added_cells(found, f'<row r="{row}"><c r="A{row}"><f>{text}</f><v>0</v></c></row>')
+
+
+# --- no workbooks ------------------------------------------------------------------------------------------------
+
+
+@file("does not exist")
+def missing(folder: Path, base: Path) -> Path:
+    return folder / "none.xlsx"
+
+
+@file("is a folder")
+def a_folder(folder: Path, base: Path) -> Path:
+    return folder
+
+
+@file("is no .xlsx workbook")
+def empty(folder: Path, base: Path) -> Path:
+    (folder / "a.xlsx").touch()
+    return folder / "a.xlsx"
+
+
+@file("no ordinary file")
+def fifo(folder: Path, base: Path) -> Path:
+    os.mkfifo(folder / "a.xlsx")
+    return folder / "a.xlsx"
+
+
+@file("no ordinary file")
+def device(folder: Path, base: Path) -> Path:
+    return Path("/dev/zero")
+
+
+@file("symbolic links")
+def symlink_loop(folder: Path, base: Path) -> Path:
+    (folder / "a.xlsx").symlink_to(folder / "b.xlsx")
+    (folder / "b.xlsx").symlink_to(folder / "a.xlsx")
+    return folder / "a.xlsx"
+
+
+@file("does not exist")
+def dangling_link(folder: Path, base: Path) -> Path:
+    (folder / "a.xlsx").symlink_to(folder / "gone.xlsx")
+    return folder / "a.xlsx"
+
+
+@file("cannot be read")
+def name_too_long(folder: Path, base: Path) -> Path:
+    return folder / ("a" * 300 + ".xlsx")
+
+
+@file("cannot be read")
+def file_as_folder(folder: Path, base: Path) -> Path:
+    return base / "inside.xlsx"
+
+
+@file("does not exist")
+def name_with_escapes(folder: Path, base: Path) -> Path:
+    return folder / "a\x1b[31m\nb\u202e.xlsx"
+
+
+@file("old .xls")
+def old_xls(folder: Path, base: Path) -> Path:
+    (folder / "a.xls").write_bytes(bytes.fromhex("D0CF11E0A1B11AE1") + bytes(5000))
+    return folder / "a.xls"
+
+
+@file("encrypted")
+def encrypted_workbook(folder: Path, base: Path) -> Path:
+    (folder / "a.xlsx").write_bytes(bytes.fromhex("D0CF11E0A1B11AE1") + b"EncryptedPackage" * 300)
+    return folder / "a.xlsx"
+
+
+@file("is no .xlsx workbook")
+def csv(folder: Path, base: Path) -> Path:
+    (folder / "a.csv").write_text("=1+1,2\n" * 1000)
+    return folder / "a.csv"
+
+
+@file("is no .xlsx workbook")
+def random_bytes(folder: Path, base: Path) -> Path:
+    (folder / "a.xlsx").write_bytes(np.random.default_rng(0).bytes(100_000))
+    return folder / "a.xlsx"
+
+
+@file("is no .xlsx workbook")
+def sparse_gigabytes(folder: Path, base: Path) -> Path:
+    with (folder / "a.xlsx").open("wb") as hollow:
+        hollow.truncate(8 << 30)
+    return folder / "a.xlsx"
+
+
+@file("OpenDocument")
+def ods(folder: Path, base: Path) -> Path:
+    return pack(folder / "a.ods", {"mimetype": b"application/vnd.oasis.opendocument.spreadsheet", "content.xml": b""})
+
+
+@file("no .xlsx workbook")
+def a_zip_of_photos(folder: Path, base: Path) -> Path:
+    return pack(folder / "a.xlsx", {"photo.jpg": b"\xff\xd8" * 99})
+
+
+@file("damaged")
+def a_word_document(folder: Path, base: Path) -> Path:
+    return pack(folder / "a.xlsx", {TYPES: b"<Types/>", "word/document.xml": b"<w/>"})
+
+
+@file("cut off")
+def cut_in_half(folder: Path, base: Path) -> Path:
+    (folder / "a.xlsx").write_bytes(base.read_bytes()[: base.stat().st_size // 2])
+    return folder / "a.xlsx"
+
+
+@file("not a workbook of sheetgen")
+def somebody_elses(folder: Path, base: Path) -> Path:
+    book = openpyxl.Workbook()
+    book.active["A1"] = "=SUM(B1:B9)"
+    book.save(folder / "a.xlsx")
+    return folder / "a.xlsx"
+
+
+@file("Config")
+def somebody_elses_with_our_sheets(folder: Path, base: Path) -> Path:
+    book = openpyxl.Workbook()
+    for name in ("Model", "Config"):
+        book.create_sheet(name)["A1"] = "hello"
+    book.save(folder / "a.xlsx")
+    return folder / "a.xlsx"
+
+
+if not PRIVILEGED:  # nothing is forbidden to root
+
+    @file("permission")
+    def no_permission(folder: Path, base: Path) -> Path:
+        shutil.copyfile(base, folder / "a.xlsx")
+        (folder / "a.xlsx").chmod(0)
+        return folder / "a.xlsx"
+
+
+# --- zip files with traps ----------------------------------------------------------------------------------------
+
+
+@parts("absurdly tight")
+def zip_bomb(found: Parts) -> None:
+    found[MODEL] += b" " * (64 << 20)
+
+
+@parts("absurdly tight")
+def zip_bomb_beside(found: Parts) -> None:
+    found["xl/media/image1.png"] = bytes(64 << 20)
+
+
+@file("unpacks to more than")
+def zip_bomb_of_many_parts(folder: Path, base: Path) -> Path:
+    with zipfile.ZipFile(base) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    noise = np.random.default_rng(0).bytes(1 << 14)  # packs too badly to be called tight
+    piece = (noise + bytes(1 << 20)) * 24
+    return pack(folder / "a.xlsx", found | {f"xl/media/{i}.bin": piece for i in range(20)})
+
+
+@file("damaged")
+def zip_list_that_lies(folder: Path, base: Path) -> Path:
+    whole = bytearray(base.read_bytes())
+    at = whole.rindex(b"PK\x05\x06")
+    whole[at + 12 : at + 16] = (at - 1).to_bytes(4, "little")  # the size of the list
+    (folder / "a.xlsx").write_bytes(whole)
+    return folder / "a.xlsx"
+
+
+@file("damaged")
+def zip_list_of_a_million(folder: Path, base: Path) -> Path:
+    entry = b"PK\x01\x02" + bytes(24) + (1).to_bytes(2, "little") + bytes(16) + b"a"
+    listed = entry * 1_000_000
+    end = b"PK\x05\x06" + bytes(4) + b"\xff\xff\xff\xff" + len(listed).to_bytes(4, "little") + bytes(6)
+    (folder / "a.xlsx").write_bytes(b"PK\x03\x04" + bytes(26) + listed + end)
+    return folder / "a.xlsx"
+
+
+@parts("parts, more than")
+def ten_thousand_parts(found: Parts) -> None:
+    found |= {f"xl/media/{i}": b"" for i in range(10_000)}
+
+
+@file("packed as no spreadsheet program does")
+def packed_by_lzma(folder: Path, base: Path) -> Path:
+    with zipfile.ZipFile(base) as source, zipfile.ZipFile(folder / "a.xlsx", "w", zipfile.ZIP_LZMA) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    assert lzma  # a Python without it skips this by an ImportError
+    return folder / "a.xlsx"
+
+
+@file("two parts of one name")
+def a_part_twice(folder: Path, base: Path) -> Path:
+    shutil.copyfile(base, folder / "a.xlsx")
+    with zipfile.ZipFile(folder / "a.xlsx", "a") as archive:
+        archive.writestr(MODEL.upper(), b"<worksheet/>")
+    return folder / "a.xlsx"
+
+
+@file("is encrypted")
+def encrypted_part(folder: Path, base: Path) -> Path:
+    whole = bytearray(base.read_bytes())
+    at = whole.index(b"PK\x01\x02")
+    whole[at + 8] |= 1
+    (folder / "a.xlsx").write_bytes(whole)
+    return folder / "a.xlsx"
+
+
+@parts("prediction", code=0)
+def names_that_climb_out(found: Parts) -> None:
+    found |= {"../../evil.txt": b"out", "/tmp/evil.txt": b"out", "C:\\evil.txt": b"out"}  # noqa: S108 - never written
+
+
+# --- XML with traps ----------------------------------------------------------------------------------------------
+
+
+def doctype(found: Parts, part: str, text: str) -> None:
+    swap(found, part, "?>", f"?><!DOCTYPE x [{text}]>")
+
+
+@parts("DOCTYPE")
+def billion_laughs(found: Parts) -> None:
+    lines = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+    doctype(found, MODEL, f'<!ENTITY l0 "lol">{lines}')
+
+
+@parts("DOCTYPE")
+def external_entity(found: Parts) -> None:
+    doctype(found, STRINGS, '<!ENTITY x SYSTEM "file:///etc/passwd">')
+
+
+@parts("DOCTYPE")
+def external_dtd(found: Parts) -> None:
+    swap(found, BOOK, "?>", '?><!DOCTYPE x SYSTEM "http://127.0.0.1:9/evil.dtd">')
+
+
+@parts("DOCTYPE")
+def entity_in_the_types(found: Parts) -> None:
+    doctype(found, TYPES, '<!ENTITY x "y">')
+
+
+@parts("damaged")
+def ten_thousand_deep(found: Parts) -> None:
+    swap(found, MODEL, "<sheetData>", "<a>" * 10_000 + "</a>" * 10_000 + "<sheetData>")
+
+
+@parts("damaged")
+def another_encoding(found: Parts) -> None:
+    swap(found, MODEL, "UTF-8", "UTF-7")
+
+
+@parts("damaged")
+def a_control_character(found: Parts) -> None:
+    swap(found, STRINGS, "<t>", "<t>\x00")
+
+
+@parts("damaged")
+def a_sheet_without_end(found: Parts) -> None:
+    found[MODEL] = found[MODEL][: len(found[MODEL]) * 2 // 3]
+
+
+@parts("damaged")
+def a_missing_part(found: Parts) -> None:
+    del found[CONFIG]
+
+
+@parts("damaged")
+def no_shared_texts(found: Parts) -> None:
+    del found[STRINGS]
+
+
+@parts("damaged")
+def shared_text_out_of_range(found: Parts) -> None:
+    cell(found, CONFIG, "A6", ' t="s"><v>99999999</v>')
+
+
+@parts("damaged")
+def shared_text_before_the_first(found: Parts) -> None:
+    cell(found, CONFIG, "A6", ' t="s"><v>-1</v>')
+
+
+@parts("damaged")
+def two_sheets_of_one_name(found: Parts) -> None:
+    swap(found, BOOK, 'name="Contents"', 'name="model"')
+
+
+# --- what runs, or reaches out -----------------------------------------------------------------------------------
+
+
+@parts("macros")
+def macros(found: Parts) -> None:
+    found["xl/vbaProject.bin"] = bytes.fromhex("D0CF11E0A1B11AE1") + bytes(512)
+
+
+@parts("macros")
+def excel4_macros(found: Parts) -> None:
+    found["xl/macrosheets/sheet1.xml"] = b"<xm:macrosheet xmlns:xm='x'/>"
+
+
+@parts("links to other workbooks")
+def external_link(found: Parts) -> None:
+    found["xl/externalLinks/externalLink1.xml"] = b"<externalLink/>"
+
+
+@parts("connections")
+def connection(found: Parts) -> None:
+    found["xl/connections.xml"] = b"<connections/>"
+
+
+@parts("embedded")
+def embedded_object(found: Parts) -> None:
+    found["xl/embeddings/oleObject1.bin"] = bytes(512)
+
+
+@parts("ActiveX")
+def active_x(found: Parts) -> None:
+    found["xl/activeX/activeX1.bin"] = bytes(512)
+
+
+@parts("outside the workbook")
+def linked_picture(found: Parts) -> None:
+    relation = '<Relationship Id="rId99" Type="x/image" Target="file:///etc/passwd" TargetMode="External"/>'
+    swap(found, "xl/_rels/workbook.xml.rels", "</Relationships>", f"{relation}</Relationships>")
+
+
+@parts("reaches out")
+def formula_to_another_file(found: Parts) -> None:
+    formula(found, "'[/etc/passwd]Sheet1'!A1")
+
+
+@parts("reaches out")
+def formula_of_the_web(found: Parts) -> None:
+    formula(found, '_xlfn.WEBSERVICE("http://127.0.0.1:9/")')
+
+
+@parts("reaches out")
+def dde(found: Parts) -> None:
+    formula(found, "cmd|'/c calc'!A0")
+
+
+@parts("reaches out")
+def name_to_another_file(found: Parts) -> None:
+    names(found, "<definedName name=\"aa\">'file:///etc/passwd'#$Sheet1.$A$1</definedName>")
+
+
+@parts("reaches out")
+def validation_of_the_web(found: Parts) -> None:
+    swap(found, MODEL, "<formula1>", '<formula1>WEBSERVICE("http://127.0.0.1:9/")+')
+
+
+# --- too much ----------------------------------------------------------------------------------------------------
+
+
+@parts("damaged")
+def a_million_names(found: Parts) -> None:
+    names(found, "".join(f'<definedName name="n{i}">Model!$A${i + 1}</definedName>' for i in range(1_000_000)))
+
+
+@parts("filled cells")
+def a_sheet_of_millions(found: Parts) -> None:
+    rows = (f'<row r="{r}">' + "<c><v>1</v></c>" * 30 + "</row>" for r in range(1000, 101_000))
+    added_cells(found, "".join(rows))
+
+
+@parts("prediction", code=0)
+def a_million_empty_rows(found: Parts) -> None:
+    added_cells(found, "".join(f'<row r="{r}"/>' for r in range(300, 1_000_300)))
+
+
+@parts("too large to recompute")
+def a_far_corner(found: Parts) -> None:
+    added_cells(found, '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+
+
+@parts("too large to recompute")
+def far_rows_on_every_sheet(found: Parts) -> None:
+    for i in range(1, 6):
+        swap(found, f"xl/worksheets/sheet{i}.xml", "</sheetData>", '<row r="400000"><c r="Y400000"/></row></sheetData>')
+        cell(found, f"xl/worksheets/sheet{i}.xml", "Y400000", "<v>1</v>")
+
+
+@parts("prediction", code=0)
+def a_dimension_that_lies(found: Parts) -> None:
+    found[MODEL] = re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:XFD1048576"', found[MODEL])
+
+
+@parts("damaged")
+def a_cell_beyond_the_sheet(found: Parts) -> None:
+    added_cells(found, '<row r="1048577"><c r="A1048577"><v>1</v></c></row>')
+
+
+@parts("damaged")
+def a_row_of_many_digits(found: Parts) -> None:
+    added_cells(found, f'<row r="{"9" * 5000}"><c><v>1</v></c></row>')
+
+
+@parts("damaged")
+def an_array_over_everything(found: Parts) -> None:
+    added_cells(found, '<row r="900"><c r="A900"><f t="array" ref="A900:XFD1048576">1</f></c></row>')
+
+
+@parts("longer than 8,192")
+def a_formula_of_100_000_signs(found: Parts) -> None:
+    formula(found, "1" + "+1" * 50_000)
+
+
+@parts("too long formulas")
+def a_formula_of_many_sums(found: Parts) -> None:
+    formula(found, "1" + "+1" * 4000)
+
+
+@parts("prediction", code=0)
+def deeply_nested(found: Parts) -> None:
+    formula(found, "(" * 900 + "1" + ")" * 900)
+
+
+@parts("too many different")
+def ten_thousand_different_formulas(found: Parts) -> None:
+    cells = (f'<row r="{r}"><c r="A{r}"><f>{r}+A{r + 1}</f></c></row>' for r in range(900, 10_900))
+    added_cells(found, "".join(cells))
+
+
+@parts("share formulas")
+def a_formula_shared_by_all(found: Parts) -> None:
+    first = '<row r="900"><c r="A900"><f t="shared" ref="A900:A400900" si="0">A899+1</f></c></row>'
+    rest = (f'<row r="{r}"><c r="A{r}"><f t="shared" si="0"/></c></row>' for r in range(901, 400_901))
+    added_cells(found, first + "".join(rest))
+
+
+@parts("prediction", code=0)
+def sums_of_everything(found: Parts) -> None:
+    cells = (f'<row r="{r}"><c r="A{r}"><f>SUM(B1:XFD1048576)</f></c></row>' for r in range(900, 1900))
+    added_cells(found, "".join(cells))
+
+
+@parts("read")
+def a_thousand_large_sums(found: Parts) -> None:
+    cells = (f'<row r="{r}"><c r="A{r}"><f>SUM(B1:B1000000)</f></c></row>' for r in range(900, 1900))
+    added_cells(found, "".join(cells))
+
+
+@parts("prediction", code=0)
+def a_column_times_a_row(found: Parts) -> None:
+    formula(found, "SUM(C1:C90000*A2:XFD2)")
+
+
+@parts("prediction", code=0)
+def a_text_that_doubles(found: Parts) -> None:
+    first = '<row r="900"><c r="A900" t="str"><v>xxxxxxxx</v></c></row>'
+    rest = (f'<row r="{r}"><c r="A{r}"><f>A{r - 1}&amp;A{r - 1}</f></c></row>' for r in range(901, 960))
+    added_cells(found, first + "".join(rest))
+
+
+@parts("prediction", code=0)
+def a_function_that_makes_much(found: Parts) -> None:
+    formula(found, 'LEN(REPT("x",2000000000))+SUM(_xlfn.MAKEARRAY(99999,99999,1))+FACT(99999999)')
+
+
+@parts("prediction", code=0)
+def a_power_tower(found: Parts) -> None:
+    formula(found, "9^9^9^9^9+1E308*1E308+99999999999999999999999999^99999999")
+
+
+@parts("circle", code=1)
+def a_circle_through_the_model(found: Parts) -> None:
+    text = re.search(rb'<c r="M23"[^>]*><f[^>]*>([^<]*)</f>', found[MODEL])
+    assert text
+    swap(found, MODEL, f">{text.group(1).decode()}</f>", f">{text.group(1).decode()}+0*M199</f>")
+
+
+@parts("prediction", code=0)
+def a_circle_beside_it(found: Parts) -> None:
+    formula(found, "A900+1")
+
+
+# --- Config ------------------------------------------------------------------------------------------------------
+
+
+@parts("choose smaller sizes")
+def config_of_a_billion_cells(found: Parts) -> None:
+    setting(found, "d_model", "<v>1000000000</v>")
+
+
+@parts("Config")
+def config_of_many_layers(found: Parts) -> None:
+    setting(found, "n_layers", "<v>1000000</v>")
+
+
+@parts("Config")
+def config_of_many_heads(found: Parts) -> None:
+    setting(found, "n_heads", "<v>100000000</v>")
+    setting(found, "n_kv_heads", "<v>100000000</v>")
+
+
+@parts("Config")
+def config_of_a_large_vocabulary(found: Parts) -> None:
+    setting(found, "vocab_size", "<v>1000000</v>")
+
+
+@parts("d_ff 'four' is not a whole number")
+def config_with_a_word(found: Parts) -> None:
+    setting(found, "d_ff", ' t="str"><v>four</v>')
+
+
+@parts("d_ff 4.5 is not a whole number")
+def config_with_a_fraction(found: Parts) -> None:
+    setting(found, "d_ff", "<v>4.5</v>")
+
+
+@parts("at least 1")
+def config_with_zero(found: Parts) -> None:
+    setting(found, "n_heads", "<v>0</v>")
+
+
+@parts("at least 1")
+def config_with_a_negative_number(found: Parts) -> None:
+    setting(found, "n_layers", "<v>-3</v>")
+
+
+@parts("d_ff True is not a whole number")
+def config_with_a_boolean(found: Parts) -> None:
+    setting(found, "d_ff", ' t="b"><v>1</v>')
+
+
+@parts("d_ff '#N/A' is not a whole number")
+def config_with_an_error(found: Parts) -> None:
+    setting(found, "d_ff", ' t="e"><v>#N/A</v>')
+
+
+@parts("no row 'd_ff'")
+def config_with_a_formula(found: Parts) -> None:
+    setting(found, "d_ff", "<f>2+2</f><v>4</v>")
+
+
+@parts("no row 'n_heads'")
+def config_without_a_row(found: Parts) -> None:
+    swap(found, STRINGS, "<t>n_heads</t>", "<t>n_hats</t>")
+
+
+@parts("is not known")
+def config_with_another_choice(found: Parts) -> None:
+    setting(found, "activation", ' t="str"><v>__import__("os")</v>')
+
+
+@parts("family")
+def config_of_no_family(found: Parts) -> None:
+    setting(found, "family", ' t="str"><v>../../decoder</v>')
+
+
+@parts("twice")
+def config_with_a_row_twice(found: Parts) -> None:
+    swap(found, STRINGS, "<t>parameters</t>", "<t>d_ff</t>")
+
+
+@parts("damaged")
+def config_with_infinity(found: Parts) -> None:
+    setting(found, "rope_theta", "<v>1E999</v>")
+
+
+@parts("is not a workbook of sheetgen")
+def config_is_gone(found: Parts) -> None:
+    swap(found, BOOK, 'name="Config"', 'name="Settings"')
+
+
+# --- weights, controls, words ------------------------------------------------------------------------------------
+
+
+@parts("Model!H16 in W_E holds '#DIV/0!'")
+def an_error_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", ' t="e"><v>#DIV/0!</v>')
+
+
+@parts("Model!H16 in W_E holds 'one'")
+def a_text_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", ' t="str"><v>one</v>')
+
+
+@parts("Model!H16 in W_E holds True")
+def a_boolean_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", ' t="b"><v>1</v>')
+
+
+@parts("Model!H16 in W_E is empty")
+def an_empty_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", "")
+
+
+@parts("Model!H16 in W_E holds '2026-01-01'")
+def a_date_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", ' t="d"><v>2026-01-01</v>')
+
+
+@parts("damaged")
+def nan_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", "<v>NaN</v>")
+
+
+@parts("damaged")
+def infinity_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", "<v>1e999</v>")
+
+
+@parts("damaged")
+def a_minus_infinity_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", "<v>-inf</v>")
+
+
+@parts("", code=0)
+def a_formula_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", "<f>1/4</f><v>9</v>")
+
+
+@parts("holds '#DIV/0!'")
+def a_formula_that_fails_in_a_weight(found: Parts) -> None:
+    cell(found, MODEL, "H16", "<f>1/0</f><v>9</v>")
+
+
+@parts("1e+300")
+def a_weight_beyond_reason(found: Parts) -> None:
+    cell(found, MODEL, "H16", "<v>1e300</v>")
+
+
+@parts("Model!M6 in control.rope_theta holds")
+def a_text_in_a_control(found: Parts) -> None:
+    cell(found, MODEL, "M6", ' t="str"><v>ten</v>')
+
+
+@parts("must be from")
+def a_control_out_of_range(found: Parts) -> None:
+    cell(found, MODEL, "M6", "<v>-10000</v>")
+
+
+@parts("Model!M10 holds 7, which is no word")
+def a_number_for_a_word(found: Parts) -> None:
+    cell(found, MODEL, "M10", "<v>7</v>")
+
+
+@parts("not in the vocabulary")
+def an_unknown_word(found: Parts) -> None:
+    cell(found, MODEL, "M10", ' t="inlineStr"><is><t>=1+1</t></is>')
+
+
+@parts("is no word")
+def no_word(found: Parts) -> None:
+    cell(found, MODEL, "M10", "")
+
+
+# --- names and blocks --------------------------------------------------------------------------------------------
+
+
+@parts("no cells are named W_E")
+def a_name_that_is_gone(found: Parts) -> None:
+    swap(found, BOOK, 'name="W_E"', 'name="W_F"')
+
+
+@parts("no cells are named W_E")
+def a_name_of_deleted_cells(found: Parts) -> None:
+    moved(found, "W_E", "#REF!")
+
+
+@parts("no cells are named W_E")
+def a_name_on_no_sheet(found: Parts) -> None:
+    moved(found, "W_E", "Nowhere!$H$16:$K$19")
+
+
+@parts("no cells are named W_E")
+def a_name_of_whole_columns(found: Parts) -> None:
+    moved(found, "W_E", "Model!$H:$K")
+
+
+@parts("1048576×4 cells")
+def a_name_of_nearly_whole_columns(found: Parts) -> None:
+    moved(found, "W_E", "Model!$H$1:$K$1048576")
+
+
+@parts("no cells are named W_E")
+def a_name_of_two_areas(found: Parts) -> None:
+    moved(found, "W_E", "Model!$H$16:$K$17,Model!$H$18:$K$19")
+
+
+@parts("no cells are named W_E")
+def a_name_that_computes(found: Parts) -> None:
+    moved(found, "W_E", "OFFSET(Model!$H$16,0,0,4,4)")
+
+
+@parts("W_E")
+def a_name_on_another_sheet(found: Parts) -> None:
+    moved(found, "W_E", "Config!$A$16:$D$19")
+
+
+@parts("logits", code=1)
+def a_result_name_on_another_sheet(found: Parts) -> None:
+    moved(found, "logits", "Contents!$A$1:$C$4")
+
+
+@parts("share cells")
+def names_that_overlap(found: Parts) -> None:
+    moved(found, "W_U", "Model!$H$16:$K$19")
+
+
+@parts("two names")
+def a_name_twice(found: Parts) -> None:
+    names(found, '<definedName name="w_e">Model!$H$206:$K$209</definedName>')
+
+
+@parts("deleted", code=1)
+def a_result_name_that_is_gone(found: Parts) -> None:
+    moved(found, "logits", "#REF!")
+
+
+@parts("logits", code=1)
+def a_deleted_block(found: Parts) -> None:
+    found[MODEL] = re.sub(rb'<c r="[MNO]20[6-9]"[^>]*?(?:/>|>.*?</c>)', b"", found[MODEL])
+
+
+@parts("Model!N16 in", code=1)
+def merged_cells(found: Parts) -> None:
+    found[MODEL] = re.sub(rb'<c r="[N-O]16"[^>]*?(?:/>|>.*?</c>)', b"", found[MODEL])
+    swap(found, MODEL, "</sheetData>", '</sheetData><mergeCells count="1"><mergeCell ref="M16:O16"/></mergeCells>')
+
+
+@parts("prediction", code=0)
+def hidden_sheets(found: Parts) -> None:
+    for name in ("Model", "Config"):
+        swap(found, BOOK, f'name="{name}"', f'name="{name}" state="veryHidden"')
+
+
+@parts("prediction", code=0)
+def a_sheet_twice(found: Parts) -> None:
+    found["xl/worksheets/sheet9.xml"] = found[MODEL]
+    swap(found, BOOK, "</sheets>", '<sheet name="Model (2)" sheetId="99" r:id="rId99"/></sheets>')
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet"
+    relation = f'<Relationship Id="rId99" Type="{kind}" Target="worksheets/sheet9.xml"/>'
+    swap(found, "xl/_rels/workbook.xml.rels", "</Relationships>", f"{relation}</Relationships>")
+
+
+# --- the tests ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("base") / "base.xlsx", *BASE)  # type: ignore[arg-type]
+
+
+def judge(path: Path, kind: Kind) -> None:
+    """`check` ends with this code, says these words, and leaves the folder as it was."""
+    before = {file: file.stat().st_mtime_ns for file in path.parent.glob("*") if not file.is_symlink()}
+    result = limited("check", path)
+    assert not result.traceback, result.err
+    assert result.code == kind.code, result
+    assert "more memory" not in result.err
+    if kind.code == 2:
+        assert result.message.startswith("sheetgen: "), result
+        assert kind.words in result.message
+        assert result.message.isprintable()
+        assert len(result.message) < 1000
+    else:
+        assert result.err == ""
+        assert kind.words in result.out
+    assert {file: file.stat().st_mtime_ns for file in path.parent.glob("*") if not file.is_symlink()} == before
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_hostile_file(name: str, base: Path, tmp_path: Path) -> None:
+    judge(FILES[name].make(tmp_path, base) or tmp_path, FILES[name])
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_hostile_edit(name: str, base: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(base.read_bytes())) as archive:
+        found = {part: archive.read(part) for part in archive.namelist()}
+    EDITS[name].make(found)
+    judge(pack(tmp_path / "hostile.xlsx", found), EDITS[name])
+
+
+def test_there_are_many_kinds() -> None:
+    assert len(FILES) + len(EDITS) >= 60
+
+
+def test_the_base_is_fine(base: Path) -> None:
+    """Else every file above would be refused for the wrong reason."""
+    assert limited("check", base).code == 0
