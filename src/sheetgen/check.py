@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,7 @@ def check_book(book: Book, engine: str = "formulas") -> Report:
     report = Report(book.path, engine)
     for key, config in configs.items():
         workbook = _Workbook(book, values, key)
-        trace = run(config, workbook)
+        trace = _finite(book, config, workbook)
         report.predictions[key] = config.prediction(trace)
         places = _places(book, trace, key)
         style: Style = "cells" if settings[key].get("formulas") == "cells" else "blocks"
@@ -135,6 +136,9 @@ def _settings(book: Book) -> dict[str, dict[str, Any]]:
     if sheet is None:
         raise InputError(f"{book.path} is not a workbook of sheetgen (no {CONFIG}): make one by `sheetgen build`")
     names = {row: value for (row, column), value in sheet.cells.items() if column == 0 and isinstance(value, str)}
+    twice = next((name for name, count in Counter(names.values()).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"{book.path}: Config has the row {twice!r} twice: delete one of them")
     head = next((row for row, name in names.items() if name == SETTING), None)
     keys = {column: value for (row, column), value in sheet.cells.items() if row == head and column > 0}
     columns = {str(key): column for column, key in keys.items() if key not in (MEANING, VALUE)} or {"": 1}
@@ -167,6 +171,19 @@ def _config(settings: dict[str, Any], path: Path) -> Config:
     except InputError as error:
         raise InputError(f"{path}: Config: {error}") from error
     return config
+
+
+def _finite(book: Book, config: Config, workbook: _Workbook) -> Trace:
+    """The model with the numbers of the workbook; raises InputError where they grow beyond what a cell holds."""
+    with np.errstate(all="ignore"):
+        trace = run(config, workbook)
+    for path, tensor in trace.blocks.items():
+        if tensor.value.dtype != object and not np.isfinite(tensor.value).all():
+            raise InputError(
+                f"{book.path}: {path} becomes too large, or no number, with the red cells and controls as they are: "
+                "make them smaller"
+            )
+    return trace
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from sheetgen import __version__
-from sheetgen.errors import InputError
+from sheetgen.errors import InputError, printable
 
 # Options of `build` that set one field of the family.
 SIZES = {
@@ -351,4 +351,4 @@ def _fail(message: str) -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(f"sheetgen: {' '.join(message.split())}", err=True)
+    click.echo(f"sheetgen: {printable(message)}", err=True)

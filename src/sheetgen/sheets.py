@@ -16,7 +16,7 @@ from sheetgen.guard import MAX_DEPTH, feed, plain_parser, reaches_outside
 Cell = tuple[int, int]  # row and column, counted from 0
 Constant = float | int | str | bool | None
 
-MAX_CELLS = 2_500_000  # of one sheet, constants and what formulas fill; a gigabyte holds them
+MAX_CELLS = 1_500_000  # of one sheet: constants, and what formulas fill; a gigabyte and ten seconds read them
 MAX_FORMULA = 8_192  # characters: Excel's limit
 MAX_SHARED = 100_000  # cells that repeat the formula of another one
 MAX_NAMES = 100_000

@@ -296,7 +296,10 @@ def control(name: str, default: float, low: float, high: float = 1e15, whole: bo
     trace = _TRACE.get()
     settings = {"low": low, "high": high, "whole": whole}
     tensor = Tensor(np.array([[default]], dtype=float), settings=settings, kind="control").named(name)
-    tensor.value = np.array([[trace.source.control(str(tensor.path), default)]], dtype=float)
+    value = trace.source.control(str(tensor.path), default)
+    if not low <= value <= high:
+        raise InputError(f"{tensor.path} is {value:g}: it must be from {low:g} to {high:g}")
+    tensor.value = np.array([[value]], dtype=float)
     return tensor
 
 
