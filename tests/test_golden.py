@@ -15,9 +15,9 @@ from helpers import needs_libreoffice
 from sheetgen import nn
 from sheetgen.convert import Converted, Stored, convert
 from sheetgen.models import run
-from sheetgen.ops import Array
+from sheetgen.ops import Array, Limits
 from sheetgen.presets import Given
-from sheetgen.tensor import Source, Tensor
+from sheetgen.tensor import Live, Source, Tensor
 
 NOTICED = 1e-6
 
@@ -69,7 +69,7 @@ class Altered:
         part = self.stored.parts[path]
         return self.stored.weight(path, (part.rows, part.columns + bool(part.bias)), None)
 
-    def control(self, path: str, default: float) -> float:
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
         return default
 
     def text(self, path: str, count: int) -> list[str]:

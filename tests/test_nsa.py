@@ -17,8 +17,8 @@ from sheetgen.engines import ENGINES
 from sheetgen.errors import InputError
 from sheetgen.models import run
 from sheetgen.models.nsa import Nsa, NsaLecture
-from sheetgen.ops import Array
-from sheetgen.tensor import Trace
+from sheetgen.ops import Array, Limits
+from sheetgen.tensor import Live, Trace
 from sheetgen.weights import Drawn
 
 GOLDEN = Path(__file__).parent / "golden" / "other"
@@ -59,7 +59,7 @@ class Golden:
             found = found[head * size : (head + 1) * size]
         return np.asarray(found.reshape(shape))
 
-    def control(self, _path: str, default: float) -> float:
+    def control(self, _path: str, default: Live, _limits: Limits) -> Live:
         return default
 
     def text(self, path: str, _count: int) -> list[str]:

@@ -24,6 +24,7 @@ ORDER = [
     "address",
     "ops",
     "tensor",
+    "controls",
     "nn",
     "models",
     "presets",

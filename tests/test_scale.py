@@ -19,10 +19,11 @@ from sheetgen.engines import ENGINES, Values, available
 from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
 from sheetgen.models import Config
-from sheetgen.ops import Array
+from sheetgen.ops import Array, Limits
 from sheetgen.pages import Table
 from sheetgen.placed import defined_name
 from sheetgen.scale import COLUMNS, SIZES
+from sheetgen.tensor import Live
 
 ENTRIES = scale.select()
 
@@ -96,7 +97,7 @@ class FromBook:
     def column(self, path: str, default: Array) -> Array:
         return self._now(path)
 
-    def control(self, path: str, default: float) -> float:
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
         return float(self._now(path)[0, 0])
 
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
@@ -408,7 +409,7 @@ class WithRow:
     def column(self, path: str, default: Array) -> Array:
         return default if path in self.forgotten else np.insert(default, 2, 3.0, axis=0)
 
-    def control(self, path: str, default: float) -> float:
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
         return default
 
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:

@@ -18,10 +18,10 @@ from sheetgen.engines import ENGINES
 from sheetgen.formula import Style
 from sheetgen.models import run
 from sheetgen.models.seq2seq import Seq2Seq
-from sheetgen.ops import Array
+from sheetgen.ops import Array, Limits
 from sheetgen.pages import config_page, contents_page, map_page
 from sheetgen.placed import defined_name, place
-from sheetgen.tensor import Trace
+from sheetgen.tensor import Live, Trace
 from sheetgen.write import Workbook, write
 
 GOLDEN = Path(__file__).parent / "golden" / "other" / "transformer.npz"
@@ -67,7 +67,7 @@ class Marian:
         part = {"w": "weight", "b": "bias"}[name[0]]
         return self.stored[f"w/model.{norm}.{part}"][:, None]
 
-    def control(self, _path: str, default: float) -> float:
+    def control(self, _path: str, default: Live, _limits: Limits) -> Live:
         return default
 
     def text(self, path: str, _count: int) -> list[str]:

@@ -27,10 +27,10 @@ from sheetgen.formula import Style, formulas_of
 from sheetgen.layout import Label, Layout, lay_out
 from sheetgen.models import FAMILIES, Config, fit_a_worksheet, run
 from sheetgen.notation import Notation
-from sheetgen.ops import Array
+from sheetgen.ops import Array, Limits
 from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE, mirrors
 from sheetgen.placed import defined_name
-from sheetgen.tensor import Frame, Tensor, Trace
+from sheetgen.tensor import Frame, Live, Tensor, Trace
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
 STATIC = "static"  # in place of an engine: formulas are compared, nothing is calculated
@@ -219,9 +219,15 @@ class _Workbook:
         cells = [0.0 if v is None else self._number(path, place.part(i, 0), v) for i, v in enumerate(now)]
         return np.array(cells)[:, None]
 
-    def control(self, path: str, default: float) -> float:
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
         place = self._place(path).part(0, 0)
-        return self._number(path, place, self._now(place)[0, 0])
+        found = self._now(place)[0, 0]
+        if not limits.allows(found):
+            what = "is empty" if found is None else f"holds {found!r}"
+            raise InputError(
+                f"{self.book.path}: {place}, the control {path.rpartition('.')[2]}, {what}: it {limits.rule}"
+            )
+        return found.lower() if isinstance(found, str) else float(found)
 
     def text(self, path: str, count: int) -> list[str]:
         place = self._place(path)

@@ -15,8 +15,9 @@ from sheetgen.architectures import ARCHITECTURES, Architecture, Part, Parts, Set
 from sheetgen.checkpoint import CONFIG, Checkpoint, open_checkpoint, read_json
 from sheetgen.errors import InputError
 from sheetgen.models import Config
-from sheetgen.ops import Array
+from sheetgen.ops import Array, Limits
 from sheetgen.presets import INPUTS, LONGEST_WORD, Given, Preset, Request, refuse_unread
+from sheetgen.tensor import Live
 
 PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.", "transformer.", "vit.")
 # Constants that old checkpoints hold, and a part that is not used.
@@ -64,7 +65,7 @@ class Stored:
             return _turned(self.checkpoint.read(name).reshape(part.rows, -1), part)
         return _turned(self.checkpoint.read(name, where), part)
 
-    def control(self, path: str, default: float) -> float:
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
         return default
 
     def text(self, path: str, count: int) -> list[str]:

@@ -26,6 +26,8 @@ HEADER = 2  # rows above a block: its title and the names of its columns
 MARGIN = 3  # columns left of everything, for the borders of nested frames: at least so many
 TITLE_ROWS = 2  # of the sheet; below them the words, which stay in sight
 JOINS = {"mid", "added", "out"}  # blocks that add to the residual stream, where they are sums
+CONTROLS = "control"  # path of the frame that is laid out as tables, not as bands
+NAME = 4  # columns that the name of a control runs over, to the left of its cell
 
 
 @dataclass(eq=False)
@@ -119,6 +121,16 @@ class Arrow:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """A plain text over or beside some blocks: the name of a group of controls, of a row or a column of switches."""
+
+    row: int
+    column: int
+    text: str
+    side: str = ""  # "above" or "left" of a row of switches, as in `Label`; empty over a group
+
+
+@dataclass(frozen=True)
 class Stream:
     """The residual stream as a line beside the tokens: one column of cells, and the rows where something is added."""
 
@@ -142,6 +154,7 @@ class Layout:
     boxes: list[Box] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
+    headings: list[Heading] = field(default_factory=list)
     margin: int = MARGIN
     label: int = 0
     end: int = 0
@@ -217,6 +230,8 @@ def _all_bands(part: Part) -> Iterator[Band]:
 
 def _plan(frame: Frame) -> Part:
     part = Part(frame)
+    if frame.path == CONTROLS:
+        return part
     slot_of: dict[Tensor, Slot] = {}
     band_of: dict[Slot, Band] = {}
     waiting: list[Tensor] = []  # blocks that stand left of a block still to come
@@ -239,6 +254,8 @@ def _plan(frame: Frame) -> Part:
             waiting.append(item)
             continue
         source = _source(item, slot_of)
+        if source is None and item.where == "beside" and part.items and isinstance(part.items[-1], Band):
+            source = part.items[-1].slots[0]  # carried here from another frame, to be added
         if item.where == "foot":
             latest = next(reversed(slot_of.values()))
             latest.feet.append(item)
@@ -269,6 +286,8 @@ def _source(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
             return slot_of[product.operands[1]]
     used = [block for block in tensor.blocks_used() if block in slot_of]
     order = list(slot_of)
+    if tensor.where == "below" and tensor.op != "matmul":  # a sum of what stands side by side goes on at the left
+        return min((slot_of[block] for block in used), key=lambda slot: slot.lane, default=None)
     return slot_of[max(used, key=order.index)] if used else None
 
 
@@ -278,6 +297,11 @@ def _left_body(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
         if product.op == "matmul" and product.operands[0] in slot_of:
             return slot_of[product.operands[0]]
     return None
+
+
+def _part_of(switch: Tensor) -> str:
+    """Over the column of a switch: `head 1`."""
+    return str(switch.settings["part"]).rpartition(".")[2].replace("_", " ").replace("residual", "skip")
 
 
 # --- rows and columns --------------------------------------------------------------------------------------------
@@ -294,6 +318,8 @@ class _Placer:
 
     def place(self, part: Part, row: int, depth: int) -> tuple[int, int]:
         """Place a frame from `row` on; returns the first row after it and its last column."""
+        if part.frame.path == CONTROLS:
+            return self._place_controls(part.frame, row)
         top, right = row, self.end + 1  # the residual stream stands right of the tokens
         row += 1  # the frame's own title
         lanes = self._lanes(part.bands)
@@ -311,6 +337,44 @@ class _Placer:
             previous = item
         right = max([right, *(label + width for label, width in lanes.values())]) + 1
         self.layout.boxes.append(Box(part.frame, Range(self.layout.sheet, top, depth, row, right), depth))
+        return row + 1, right
+
+    def _place_controls(self, frame: Frame, row: int) -> tuple[int, int]:
+        """Groups of controls side by side, below them a table of switches: a row for each layer."""
+        blocks = [item for item in frame.items if isinstance(item, Tensor)]
+        top, first = row, self.label + 1
+        groups: dict[str, list[Tensor]] = {}
+        table: dict[str, list[Tensor]] = {}
+        for block in blocks:
+            if "group" in block.settings:
+                groups.setdefault(block.settings["group"], []).append(block)
+            elif "row" in block.settings:
+                table.setdefault(block.settings["row"], []).append(block)
+            else:  # the message
+                row += 1
+                self._set(block, row, first)
+        row, right = row + 1, self.end
+        for i, (group, members) in enumerate(groups.items()):
+            column = self.end + 2 + NAME + (i - 1) * (NAME + 2) if i else first
+            self.layout.headings.append(Heading(row, column, group))
+            for j, block in enumerate(members, start=1):
+                self._set(block, row + j, column)
+                title = Title(block, row + j, column - 1, words.title(block), right=True, columns=NAME)
+                self.layout.titles.append(title)
+            right = max(right, column + 1)
+        row += 1 + max(map(len, groups.values()), default=0)
+        names = dict.fromkeys(_part_of(block) for members in table.values() for block in members)
+        # The column right of the tokens is the narrow one of the residual stream.
+        columns = {name: first + i + (first + i > self.end) for i, name in enumerate(names)}
+        for name, column in columns.items():
+            self.layout.headings.append(Heading(row, column, name, "above"))
+            right = max(right, column + 1)
+        for i, (name, members) in enumerate(table.items(), start=1):
+            self.layout.headings.append(Heading(row + i, self.label, name, "left"))
+            for block in members:
+                self._set(block, row + i, columns[_part_of(block)])
+        row += 1 + len(table) if table else 0
+        self.layout.boxes.append(Box(frame, Range(self.layout.sheet, top, 0, row, right), 0))
         return row + 1, right
 
     def _lanes(self, bands: list[Band]) -> dict[int, tuple[int, int]]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from sheetgen.controls import Controls, times
 from sheetgen.ops import Array
 from sheetgen.tensor import (
     Tensor,
@@ -26,6 +27,7 @@ from sheetgen.tensor import (
     gelu,
     gelu_tanh,
     known,
+    largest,
     less,
     less_equal,
     likeliest,
@@ -35,6 +37,8 @@ from sheetgen.tensor import (
     max_rows,
     mean_rows,
     mean_square,
+    number,
+    positive,
     rank,
     relu,
     relu2,
@@ -43,10 +47,12 @@ from sheetgen.tensor import (
     sigmoid,
     silu,
     sin,
+    smallest,
     sqrt,
     stack,
     stands_here,
     sum_rows,
+    when,
 )
 
 Pairing = Literal["half", "interleaved"]
@@ -68,23 +74,37 @@ def with_ones(x: Tensor) -> Tensor:
     return joined
 
 
-def rms_norm(x: Tensor, w: Weight, eps: Tensor, name: str, unit_offset: bool = False) -> Tensor:
+def rms_norm(x: Tensor, w: Weight, c: Controls, name: str, unit_offset: bool = False) -> Tensor:
     """RMSNorm: w ⊙ x / √(mean(x²) + ε), per column, or (1 + w) ⊙ … . [d, T] → [d, T].
 
+    With the control `norm`, "layer" takes off the mean and "none" divides by 1; the gain stays.
     Source: Zhang & Sennrich 2019, arXiv:1910.07467; ε inside the root as Llama has it.
     """
+    eps = c["norm_eps"]
+    if "norm" in c:
+        mean = times(mean_rows(x), c.factor("norm", "layer")).named(f"{name}_mean")
+        rms = when(c["norm"], "none", 1.0, sqrt(mean_square(x) - mean**2.0 + eps)).named(f"{name}_rms")
+        return (gain(name, x, w, unit_offset) * (x - mean) / rms).named(name)
+    return plain_rms_norm(x, w, eps, name, unit_offset)
+
+
+def plain_rms_norm(x: Tensor, w: Weight, eps: Tensor, name: str, unit_offset: bool = False) -> Tensor:
+    """RMSNorm that no control changes. [d, T] → [d, T]."""
     rms = sqrt(mean_square(x) + eps).named(f"{name}_rms")
     return (gain(name, x, w, unit_offset) * x / rms).named(name)
 
 
-def layer_norm(x: Tensor, w: Weight, eps: Tensor, name: str, unit_offset: bool = False) -> Tensor:
+def layer_norm(x: Tensor, w: Weight, c: Controls, name: str, unit_offset: bool = False) -> Tensor:
     """LayerNorm: w ⊙ (x − mean) / √(variance + ε) + b, per column, or (1 + w) ⊙ … . [d, T] → [d, T].
 
-    The variance is the population's (divided by d). Source: Ba et al. 2016, arXiv:1607.06450.
+    The variance is the population's (divided by d). With the control `norm`, "rms" leaves the mean in and "none"
+    divides by 1; gain and shift stay. Source: Ba et al. 2016, arXiv:1607.06450.
     """
-    mean = mean_rows(x).named(f"{name}_mean")
+    eps = c["norm_eps"]
+    mean = times(mean_rows(x), c.factor("norm", "layer")).named(f"{name}_mean")
     centred = (x - mean).named(f"{name}_centred")
-    std = sqrt(mean_square(centred) + eps).named(f"{name}_std")
+    std = sqrt(mean_square(centred) + eps)
+    std = (when(c["norm"], "none", 1.0, std) if "norm" in c else std).named(f"{name}_std")
     scale = gain(name, x, w, unit_offset)
     shift = w(f"b_{name}", x.rows, 1, axes=(x.axes[0], ""))
     return (scale * centred / std + shift).named(name)
@@ -111,15 +131,27 @@ def head_norm(x: Tensor, w: Tensor, eps: Tensor, name: str) -> Tensor:
 def projected_norm(name: str, rows: int, x: Tensor, w: Weight, eps: Tensor) -> Tensor:
     """RMSNorm over the queries (or keys) of all heads at once, as OLMo 2 has it. [d, T] → [rows, T]."""
     made = (w(f"W_{name}", rows, x.rows, axes=("head_dim", x.axes[0])) @ x).named(f"{name}_all")
-    return rms_norm(made, w, eps, f"{name}_norm")
+    return plain_rms_norm(made, w, eps, f"{name}_norm")
 
 
-def softmax(x: Tensor, name: str) -> Tensor:
-    """exp(x − max) / Σ exp(x − max), per column; the maximum keeps EXP from overflowing. Any shape → same shape."""
-    largest = max_rows(x).named(f"{name}_max")
-    e = exp(x - largest).named(f"{name}_exp", "beside")
+def softmax(x: Tensor, name: str, c: Controls, temperature: Tensor | None = None) -> Tensor:
+    """exp(x − max) / Σ exp(x − max), per column; the maximum keeps EXP from overflowing. Any shape → same shape.
+
+    A `temperature` divides x: above 1 the result is flatter, below 1 sharper.
+    """
+    largest_ = times(max_rows(x), c.factor("subtract_max")).named(f"{name}_max")
+    e = exp(x - largest_ if temperature is None else (x - largest_) / temperature).named(f"{name}_exp", "beside")
     total = sum_rows(e).named(f"{name}_sum")
     return (e / total).named(name, "beside")
+
+
+def add_back(x: Tensor, y: Tensor, c: Controls, which: str) -> Tensor:
+    """The residual connection x + y; with its switch, x is carried beside y. Both [d, T] → [d, T].
+
+    `which` is 1, 2, … within a layer: the control is `residual_1`, the block `skip_1`.
+    """
+    on = c.here(f"residual_{which}")
+    return (x if on is None else (x * on).named(f"skip_{which}", "beside")) + y
 
 
 # --- positions and masks -----------------------------------------------------------------------------------------
@@ -145,23 +177,23 @@ class Slower:
 
 
 def rope_tables(
-    position: Tensor, theta: Tensor, head_dim: int, rotary: int, pairing: Pairing, scaling: Slower | None
+    position: Tensor, c: Controls, head_dim: int, rotary: int, pairing: Pairing, scaling: Slower | None
 ) -> Rope:
     """Rotary position embedding, pair i turns by position · θ^(−2i/r) radians, r = `rotary` features of the head.
 
     "half" pairs the features (i, i + r/2), as Hugging Face's Llama; "interleaved" (2i, 2i + 1), as the original.
-    Features beyond r have angle 0. Source: Su et al. 2021, arXiv:2104.09864.
+    Features beyond r have angle 0, and all while the control `rope` is off. Source: Su et al. 2021, arXiv:2104.09864.
     """
     pair, turn = rotation_pairs(head_dim, rotary, pairing)
     index = constant("pair", pair, axes=("head_dim", ""))
     size: Tensor | float = rows_of(index) if rotary == head_dim else float(rotary)
-    frequency = (theta ** ((-2.0) * index / size)).named("frequency", "left")
+    frequency = (c["rope_theta"] ** ((-2.0) * index / size)).named("frequency", "left")
     if rotary < head_dim:
         turns = constant("turns", (np.arange(head_dim) < rotary)[:, None], axes=("head_dim", ""))
         frequency = (turns * frequency).named("rotary_frequency", "left")
     if scaling:
         frequency = slow_down(frequency, scaling)
-    angle = (frequency * position).named("angle")
+    angle = times(frequency * position, c.factor("rope")).named("angle")
     cosines, sines = cos(angle).named("cos", "beside"), sin(angle).named("sin", "beside")
     permutation = constant("P", turn, axes=("head_dim", "head_dim"), where="below")
     return Rope(cosines, sines, permutation)
@@ -204,26 +236,56 @@ def causal_mask(key: Tensor, query: Tensor) -> Tensor:
     return less_equal(key, query).named("mask")
 
 
-def window_mask(key: Tensor, query: Tensor, window: Tensor) -> Tensor:
-    """Causal, and only the last `window` keys, the query's own included."""
-    return (less_equal(key, query) * less(query, key + window)).named("mask_window")
+def live_mask(key: Tensor, query: Tensor, c: Controls, name: str = "mask", local: bool = True) -> Tensor:
+    """1 for the keys that a query sees: from the one in the row `sees_from` to the one in `sees_to`. → [T, T].
 
-
-def chunked_mask(key: Tensor, query: Tensor, chunk: Tensor) -> Tensor:
-    """Causal, and key and query in the same chunk of `chunk` tokens."""
-    return (less_equal(key, query) * equal(floor(key / chunk), floor(query / chunk))).named("mask_chunked")
+    The controls `causal`, `window` (so many keys, the query's own included) and `attention_chunk_size` (only keys
+    of the same chunk; 0: no such limit) act in these two rows; a mask that is not `local` knows only `causal`.
+    """
+    window, chunk = ("window", "attention_chunk_size") if local else ("", "")
+    has_window, has_chunk = (bool(n) and (n in c or bool(c.defaults.get(n))) for n in (window, chunk))
+    if not has_window and not has_chunk and "causal" not in c:
+        return less_equal(key, query).named(name)
+    end, last = name.removeprefix("mask"), float(key.rows - 1)
+    starts, stops = [number(0.0)], [number(last)]
+    if has_window:
+        starts.append(positive(c[window], query - c[window] + 1.0, 0.0))
+        stops.append(positive(c[window], query + c[window] - 1.0, last))
+    if has_chunk:
+        start = floor(query / c[chunk]) * c[chunk]
+        starts.append(positive(c[chunk], start, 0.0))
+        stops.append(positive(c[chunk], start + c[chunk] - 1.0, last))
+    first = largest(*starts).named(f"sees_from{end}") if len(starts) > 1 else None
+    to = when(c["causal"], "on", query, smallest(*stops)) if "causal" in c else query
+    seen = less_equal(key, to.named(f"sees_to{end}"))
+    return (seen if first is None else less_equal(first, key) * seen).named(name)
 
 
 # --- attention ---------------------------------------------------------------------------------------------------
 
 
-def attend(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+def score(q: Tensor, k: Tensor, c: Controls) -> Tensor:
+    """Kᵀ·Q / √h: how well each key answers each query. q [h, T], k [h, S] → [S, T].
+
+    The controls `attention_scale` and `attention_temperature` act in the divisor.
+    """
+    divisor = sqrt(rows_of(q))
+    if "attention_scale" in c:
+        divisor = when(c["attention_scale"], "on", divisor, 1.0)
+    if "attention_temperature" in c:
+        divisor = divisor * c["attention_temperature"]
+    if "attention_scale" in c or "attention_temperature" in c:
+        divisor = divisor.named("scale")
+    return (k.T.named("KT", "left") @ q / divisor).named("scores")
+
+
+def attend(q: Tensor, k: Tensor, mask: Tensor | None, c: Controls) -> Tensor:
     """softmax(Kᵀ·Q / √h) over the keys that the mask leaves. q, k [h, T] → pattern [keys, queries].
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
     """
-    scores = (k.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
-    return softmax(scores if mask is None else masked(mask, scores).named("masked", "beside"), "pattern")
+    scores = score(q, k, c)
+    return softmax(scores if mask is None else masked(mask, scores).named("masked", "beside"), "pattern", c)
 
 
 @dataclass(frozen=True)
@@ -236,7 +298,7 @@ class Heads:
     bias_out: bool
 
 
-def multi_head(x: Tensor, memory: Tensor, w: Weight, heads: Heads, mask: Tensor | None) -> Tensor:
+def multi_head(x: Tensor, memory: Tensor, w: Weight, heads: Heads, mask: Tensor | None, c: Controls) -> Tensor:
     """Multi-head attention: queries from x, keys and values from memory (x itself: self-attention).
 
     x [d, T], memory [d, S], mask [S, T] → [d, T]. Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
@@ -253,17 +315,17 @@ def multi_head(x: Tensor, memory: Tensor, w: Weight, heads: Heads, mask: Tensor 
         with scope(f"head_{j}"):
             k = (w("W_K", heads.size, memory.rows, axes=("head_dim", d)) @ memory).named("K")
             q = (w("W_Q", heads.size, x.rows, axes=("head_dim", d)) @ x).named("Q")
-            pattern = attend(q, k, mask)
+            pattern = attend(q, k, mask, c)
             v = (w("W_V", heads.size, memory.rows, axes=("head_dim", d)) @ memory).named("V")
-            made.append((v @ pattern).named("z"))
+            made.append(times((v @ pattern).named("z"), c.here()))
     return project_out(made, w, d_model, heads.bias_out)
 
 
-def sinusoids(position: Tensor, base: Tensor, d_model: int, order: Order) -> Tensor:
+def sinusoids(position: Tensor, base: Tensor | float, d_model: int, order: Order, on: Tensor | None) -> Tensor:
     """Sinusoidal positions: sine and cosine of position · base^(−2i/d), i = 0 … d/2 − 1. [1, T] → [d, T].
 
     "concatenated" has all sines above all cosines, as Marian and tensor2tensor; "interleaved" has them in turn, as
-    the paper. Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+    the paper. All are times `on`. Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
     """
     half, feature = d_model // 2, np.arange(d_model)
     wave, cosine = (feature % half, feature // half) if order == "concatenated" else (feature // 2, feature % 2)
@@ -271,11 +333,11 @@ def sinusoids(position: Tensor, base: Tensor, d_model: int, order: Order) -> Ten
     is_cosine = constant("is_cosine", cosine[:, None], ("d_model", ""))
     frequency = (base ** ((-2.0) * index / rows_of(index))).named("frequency", "left")
     angle = (frequency * position).named("angle")
-    return choose(is_cosine, cos(angle), sin(angle)).named("PE", "beside")
+    return times(choose(is_cosine, cos(angle), sin(angle)), on).named("PE", "beside")
 
 
 def project_out(heads: list[Tensor], w: Weight, d_model: int, bias: bool) -> Tensor:
-    """W_O · concat(heads): the heads' values back to the width of the residual stream."""
+    """W_O · concat(heads): the heads' values, each perhaps times its switch, back to the width of the stream."""
     concat = stack(heads).named("concat")
     inputs = with_ones(concat) if bias else concat
     return (w("W_O", d_model, inputs.rows, axes=("d_model", "")) @ inputs).named("attention")
@@ -286,7 +348,18 @@ def project_out(heads: list[Tensor], w: Weight, d_model: int, bias: bool) -> Ten
 CURVES = {"silu": silu, "gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu, "relu2": relu2}
 
 
-def gated_mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, bias: bool = False) -> Tensor:
+def activate(x: Tensor, curve: Activation, c: Controls) -> Tensor:
+    """The curve of the feed-forward block, or the one that the control `activation` says. Any shape → same shape."""
+    if "activation" not in c:
+        return CURVES[curve](x)
+    *others, last = CURVES
+    found = CURVES[last](x)
+    for name in reversed(others):
+        found = when(c["activation"], name, CURVES[name](x), found)
+    return found
+
+
+def gated_mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, c: Controls, bias: bool = False) -> Tensor:
     """Gated feed-forward: W_down · (curve(W_gate·x) ⊙ W_up·x); SwiGLU with SiLU, GeGLU with GELU. [d, T] → [d, T].
 
     Source: Shazeer 2020, arXiv:2002.05202.
@@ -295,16 +368,17 @@ def gated_mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, bias: bool =
     x = with_ones(x) if bias else x
     gate = (w("W_gate", hidden, x.rows, axes=(f, d)) @ x).named("gate")
     up = (w("W_up", hidden, x.rows, axes=(f, d)) @ x).named("up")
-    h = (CURVES[curve](gate) * up).named("h", "beside")
+    h = activate(gate, curve, c) * up
+    h = (when(c["gated"], "on", h, activate(up, curve, c)) if "gated" in c else h).named("h", "beside")
     return project_down(h, w, d, bias, x.rows - bias)
 
 
-def mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, bias: bool = False) -> Tensor:
+def mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, c: Controls, bias: bool = False) -> Tensor:
     """Plain feed-forward: W_down · curve(W_up·x). [d, T] → [d, T]."""
     d, f = x.axes[0], "d_ff"
     x = with_ones(x) if bias else x
     up = (w("W_up", hidden, x.rows, axes=(f, d)) @ x).named("up")
-    h = CURVES[curve](up).named("h", "beside")
+    h = activate(up, curve, c).named("h", "beside")
     return project_down(h, w, d, bias, x.rows - bias)
 
 
@@ -320,19 +394,41 @@ def top_k(x: Tensor, k: Tensor) -> Tensor:
 
 
 def route(
-    x: Tensor, w: Weight, experts: int, k: Tensor, gate: Literal["softmax", "sigmoid"], renormalise: bool
+    x: Tensor,
+    w: Weight,
+    c: Controls,
+    gate: Literal["softmax", "sigmoid"],
+    renormalise: bool,
+    switches: list[Tensor | None],
 ) -> Tensor:
     """The weight of every expert for every token, 0 for those not chosen. [d, T] → [experts, T].
 
     softmax: over all experts, then (renormalise) divided by the sum over the chosen; sigmoid: each by itself.
+    There are as many experts as `switches`: 1, or 0 for one that counts nothing, chosen or not; None: no switch.
     """
+    experts, on = len(switches), [switch for switch in switches if switch is not None]
     logits = (w("W_router", experts, x.rows, axes=("expert", x.axes[0])) @ x).named("logits")
-    chosen = top_k(logits, k).named("chosen", "beside")
-    weights = softmax(logits, "p") if gate == "softmax" else sigmoid(logits)
-    if not renormalise:
-        return (chosen * weights).named("g", "beside")
-    picked = (chosen * weights).named("picked", "beside")
-    return (picked / sum_rows(picked).named("picked_sum")).named("g", "beside")
+    chosen = top_k(logits, c["top_k"])
+    if on:
+        available = stack(on).named("expert_on", "left")
+        available.axes = (logits.axes[0], "")
+        chosen = chosen * available
+    chosen = chosen.named("chosen", "beside")
+    weights = softmax(logits, "p", c) if gate == "softmax" or "gate" in c else sigmoid(logits)
+    if "gate" in c:
+        weights = when(c["gate"], "softmax", weights, sigmoid(logits))
+    g = chosen * weights
+    if "equal_weights" in c:
+        g = when(c["equal_weights"], "on", chosen, g)
+    if not renormalise and "renormalise" not in c:
+        return g.named("g", "beside")
+    picked = g.named("picked", "beside")
+    whole = sum_rows(picked)
+    if on:
+        whole = whole + less_equal(whole, 0.0)  # of a token whose experts are all off: not 0 / 0
+    if "renormalise" in c:
+        whole = when(c["renormalise"], "on", whole, 1.0)
+    return (picked / whole.named("picked_sum")).named("g", "beside")
 
 
 def total(parts: list[Tensor]) -> Tensor:
@@ -352,7 +448,9 @@ def look_up(words: Tensor, vocabulary: Tensor, w: Weight, d_model: int) -> tuple
     return equal(index, ids).named("one_hot"), table
 
 
-def predict(x: Tensor, w: Weight, vocabulary: Tensor, table: Tensor | None = None, bias: bool = False) -> Tensor:
+def predict(
+    x: Tensor, w: Weight, vocabulary: Tensor, c: Controls, table: Tensor | None = None, bias: bool = False
+) -> Tensor:
     """Logits W_U·x (+ b), their softmax over the vocabulary, and the most probable next word. [d, T] → probs [V, T]."""
     if table is None:
         table = w("W_U", vocabulary.rows, x.rows, axes=("vocabulary", x.axes[0]))
@@ -360,7 +458,7 @@ def predict(x: Tensor, w: Weight, vocabulary: Tensor, table: Tensor | None = Non
     if bias:
         scores = scores + w("b_U", vocabulary.rows, 1, axes=("vocabulary", ""))
     logits = scores.named("logits")
-    probs = softmax(logits, "probs")
+    probs = softmax(logits, "probs", c, c.made.get("output_temperature"))
     likeliest(probs, vocabulary).named("next_word")
     max_rows(probs).named("next_prob")
     return probs

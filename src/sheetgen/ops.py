@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -189,6 +189,78 @@ def _sigmoid(x: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
+def _when_numpy(control: Array, yes: Array, no: Array, word: str) -> Array:
+    """Spreadsheets compare text without case, so the reference does too."""
+    return np.asarray(np.where(str(control[0, 0]).lower() == word, yes, no))
+
+
+def _when(row: Index, column: Index, control: View, yes: View, no: View, word: str) -> str:
+    return f'IF({control.at(row, column, SUM)}="{word}",{yes.at(row, column)},{no.at(row, column)})'
+
+
+def _list(function: str) -> Callable[..., str]:
+    """Formula of a function over the same cell of all operands."""
+
+    def formula(row: Index, column: Index, *views: View) -> str:
+        return f"{function}({','.join(view.at(row, column) for view in views)})"
+
+    return formula
+
+
+def _complaints_numpy(*controls: Array, limits: Sequence[tuple[str, Limits]]) -> Array:
+    """What is wrong with the controls, each told by its name; empty when nothing is."""
+    pairs = zip(controls, limits, strict=True)
+    wrong = [f"✗ {name} {limit.rule}. " for value, (name, limit) in pairs if not limit.allows(value[0, 0])]
+    return np.array([["".join(wrong)]], dtype=object)
+
+
+def _complaints(row: Index, column: Index, *controls: View, limits: Sequence[tuple[str, Limits]]) -> str:
+    parts = []
+    for view, (name, limit) in zip(controls, limits, strict=True):
+        parts.append(f'IF({limit.formula(view.at(row, column))},"","✗ {name} {limit.rule}. ")')
+    return "&".join(parts)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be typed into a control: a number from low to high, or one of some words."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    whole: bool = False
+    choices: tuple[str, ...] = ()
+
+    def allows(self, value: object) -> bool:
+        if self.choices:
+            return isinstance(value, str) and value.lower() in self.choices
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return self.low <= value <= self.high and (not self.whole or value == int(value))
+
+    @property
+    def rule(self) -> str:
+        """`must be a whole number from 1 to 3`."""
+        if self.choices:
+            return f"must be {' or '.join(self.choices)}"
+        kind = "a whole number" if self.whole else "a number"
+        return f"must be {kind} {'from' if self.high < math.inf else 'of at least'} {self.low:g}" + (
+            f" to {self.high:g}" if self.high < math.inf else ""
+        )
+
+    def formula(self, cell: str) -> str:
+        """True in the sheet when the cell holds what is allowed."""
+        if self.choices:
+            return "OR(" + ",".join(f'{cell}="{word}"' for word in self.choices) + ")"
+        rules = [f"COUNT({cell})=1", f"{cell}>={_decimal(self.low)}"]
+        rules += [f"{cell}<={_decimal(self.high)}"] if self.high < math.inf else []
+        rules += [f"INT({cell})={cell}"] if self.whole else []
+        return f"IFERROR(AND({','.join(rules)}),FALSE)"
+
+
+def _decimal(value: float) -> str:
+    return repr(int(value)) if value == int(value) else f"{value:f}".rstrip("0")
+
+
 OPS: dict[str, Op] = {
     "add": Op(np.add, _each("{0}+{1}", SUM, SUM), "{0} + {1}", "Element by element, the two are added.", SUM),
     "sub": Op(np.subtract, _each("{0}-{1}", SUM, PRODUCT), "{0} − {1}", "The second is taken from the first.", SUM),
@@ -286,6 +358,41 @@ OPS: dict[str, Op] = {
         _each("IF({0}=1,{1},{2})", SUM),
         "{1} where {0} = 1, else {2}",
         "One or the other, element by element.",
+    ),
+    "when": Op(
+        _when_numpy,
+        _when,
+        "{1} if {0} is {word}, else {2}",
+        "One or the other, as the control says.",
+    ),
+    "positive": Op(
+        lambda condition, yes, no: np.asarray(np.where(condition > 0, yes, no)),
+        _each("IF({0}>0,{1},{2})", SUM),
+        "{1} if {0} > 0, else {2}",
+        "One or the other.",
+    ),
+    "largest": Op(
+        lambda *parts: np.asarray(functools.reduce(np.maximum, parts)),
+        _list("MAX"),
+        "",  # spelled by `words`
+        "The largest of them.",
+        spread="cell",
+    ),
+    "smallest": Op(
+        lambda *parts: np.asarray(functools.reduce(np.minimum, parts)),
+        _list("MIN"),
+        "",  # spelled by `words`
+        "The smallest of them.",
+        spread="cell",
+    ),
+    "complaints": Op(
+        _complaints_numpy,
+        _complaints,
+        "",
+        "What is wrong with the controls; empty when nothing is.",
+        SUM,
+        spread="cell",
+        axes="scalar",
     ),
     "link": Op(lambda x: x.copy(), _each("{0}"), "{0}", "The same numbers, shown where they are used."),
     "matmul": Op(

@@ -27,7 +27,7 @@ from sheetgen import words
 from sheetgen.address import Range
 from sheetgen.errors import InputError
 from sheetgen.models import Config
-from sheetgen.ops import Array
+from sheetgen.ops import Array, Limits
 from sheetgen.pages import Cell, Page, Table
 from sheetgen.tensor import Source, Tensor, Trace, apply, control, equal, scope
 from sheetgen.weights import Drawn
@@ -157,16 +157,19 @@ class Control:
     head: str
     doc: str
     default: float
-    low: float
-    high: float
-    whole: bool
+    limits: Limits
 
 
 CONTROLS = {
     "bytes_per_number": Control(
-        "bytes per number", "In the KV cache: 2 for bfloat16, 1 for 8 bits, 0.5 for 4 bits.", 2, 0, 64, False
+        "bytes per number", "In the KV cache: 2 for bfloat16, 1 for 8 bits, 0.5 for 4 bits.", 2, Limits(0, 64)
     ),
-    "n": Control("n: tokens of context", "For the size of the KV cache and the work of attention.", 8192, 1, 1e9, True),
+    "n": Control(
+        "n: tokens of context",
+        "For the size of the KV cache and the work of attention.",
+        8192,
+        Limits(1, 1e9, whole=True),
+    ),
 }
 
 
@@ -590,7 +593,7 @@ def _needless(name: str, values: Sequence[float]) -> bool:
 def _column(name: str, values: Sequence[float], source: Columns) -> Tensor:
     """A column of numbers that may be edited."""
     default = np.array(values, dtype=float)[:, None]
-    tensor = Tensor(default, settings={"low": 0, "high": 1e15, "whole": True}, kind="constant").named(name)
+    tensor = Tensor(default, settings={"limits": Limits(0, 1e15, whole=True)}, kind="constant").named(name)
     tensor.value = source.column(str(tensor.path), default)
     return tensor
 
@@ -614,7 +617,7 @@ def _derive(model: Counts, totals: Sequence[float], source: Columns, controls: M
 
     def control_of(name: str) -> Tensor:
         c = CONTROLS[name]
-        return control(name, controls.get(name, c.default), c.low, c.high, c.whole)
+        return control(name, controls.get(name, c.default), c.limits)
 
     own_context = named(model.tokens, "tokens") if isinstance(model.tokens, Tensor) else None
     parts = {name: named(getattr(model, name), name) for name in PARTS}

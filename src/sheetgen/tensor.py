@@ -15,9 +15,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from sheetgen.errors import InputError
-from sheetgen.ops import OPS, Array
+from sheetgen.ops import OPS, Array, Limits
 
 Kind = Literal["computed", "weight", "constant", "control", "text", "input"]
+Live = float | str  # what a control holds
 MAX_CELLS = 50_000_000  # of one tensor: far more than a spreadsheet program opens
 
 # Of the blocks it is made from: under them, right of them; left of its user; or the row right under the latest block.
@@ -30,8 +31,8 @@ class Source(Protocol):
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         """Trainable numbers; `around` is what the gain of a norm varies about, None for a matrix."""
 
-    def control(self, path: str, default: float) -> float:
-        """One live number."""
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
+        """One live number or word, within its limits."""
 
     def text(self, path: str, count: int) -> list[str]:
         """So many words."""
@@ -89,6 +90,8 @@ class Trace:
             yield
         finally:
             self._frames.pop()
+            if not inner.items:
+                outer.items.remove(inner)
 
     @property
     def open_frame(self) -> Frame:
@@ -101,6 +104,11 @@ class Trace:
 
 
 _TRACE: ContextVar[Trace] = ContextVar("trace")
+
+
+def open_path() -> str:
+    """The path of the scope that is open."""
+    return _TRACE.get().open_frame.path
 
 
 def stands_here(tensor: Tensor) -> bool:
@@ -245,7 +253,9 @@ def apply(op: str, *operands: Tensor | float, **settings: Any) -> Tensor:
     if max(t.rows for t in tensors) * max(t.columns for t in tensors) > MAX_CELLS:
         raise InputError(f"{op} of {' and '.join(map(str, tensors))} is beyond any sheet: choose smaller sizes")
     try:
-        value = OPS[op].numpy(*(t.value for t in tensors), **settings)
+        # As in the sheet, an overflow or a division by zero concerns the cells it happens in, not the whole run.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            value = OPS[op].numpy(*(t.value for t in tensors), **settings)
     except ValueError as error:
         raise ValueError(f"{op} does not fit {' and '.join(map(str, tensors))}") from error
     return Tensor(value, op, tensors, settings, axes=_axes(OPS[op].axes, tensors))
@@ -291,15 +301,16 @@ def constant(name: str, value: Array, axes: tuple[str, str] = ("", ""), where: W
     return Tensor(np.asarray(value, dtype=float), kind="constant", axes=axes).named(name, where)
 
 
-def control(name: str, default: float, low: float, high: float = 1e15, whole: bool = False) -> Tensor:
-    """One live number that a lecturer may change, within limits; call it in the scope `control`."""
+def control(name: str, default: Live, limits: Limits, **settings: Any) -> Tensor:
+    """One live number or word that a lecturer may change, within limits; call it in the scope `control`.
+
+    `settings` tell the layout where among the controls it stands (see `controls`).
+    """
     trace = _TRACE.get()
-    settings = {"low": low, "high": high, "whole": whole}
-    tensor = Tensor(np.array([[default]], dtype=float), settings=settings, kind="control").named(name)
-    value = trace.source.control(str(tensor.path), default)
-    if not low <= value <= high:
-        raise InputError(f"{tensor.path} is {value:g}: it must be from {low:g} to {high:g}")
-    tensor.value = np.array([[value]], dtype=float)
+    kind = object if isinstance(default, str) else float
+    value = np.array([[default]], dtype=kind)
+    tensor = Tensor(value, settings={"limits": limits, **settings}, kind="control").named(name)
+    tensor.value = np.array([[trace.source.control(str(tensor.path), default, limits)]], dtype=kind)
     return tensor
 
 
@@ -347,6 +358,16 @@ def masked(mask: Tensor, x: Tensor) -> Tensor:
     return apply("masked", mask, x)
 
 
+def when(control: Tensor, word: str, yes: Tensor | float, no: Tensor | float) -> Tensor:
+    """The one while the control says `word`, the other else; of a block both must have its whole shape."""
+    return apply("when", control, yes, no, word=word)
+
+
+def complaints(controls: list[Tensor]) -> Tensor:
+    """What is wrong with the controls, in words, as one cell."""
+    return apply("complaints", *controls, limits=[(c.name, c.settings["limits"]) for c in controls])
+
+
 def rows_of(x: Tensor) -> Tensor:
     """The number of rows of a block, read by the sheet from the block itself."""
     return apply("size", x)
@@ -366,4 +387,5 @@ gelu, gelu_tanh = _function("gelu"), _function("gelu_tanh")
 less_equal, equal, less = _function("less_equal"), _function("equal"), _function("less")
 sum_rows, max_rows, mean_rows = _function("sum"), _function("max"), _function("mean")
 mean_square, rank = _function("mean_square"), _function("rank")
+positive, largest, smallest = _function("positive"), _function("largest"), _function("smallest")
 lookup, known, likeliest, choose = (_function(op) for op in ("lookup", "known", "likeliest", "choose"))

@@ -122,6 +122,8 @@ class Theme:
         number = number or number_format(tensor)
         if self.bare:
             return {"num_format": number}
+        if tensor.op == "complaints":  # a text that runs on over the cells to its right
+            return self.text("MESSAGE")
         kind = role(tensor)
         fill = self.fills[kind]
         return {
@@ -140,6 +142,8 @@ class Theme:
 
     def outline(self, tensor: Tensor, sides: str) -> Look:
         """What a cell at these sides of a block (of "left right top bottom") has besides."""
+        if tensor.op == "complaints":
+            return {}
         kind = role(tensor)
         look = dict.fromkeys(sides.split(), OUTER[kind])
         return {} if self.bare else look | {f"{side}_color": self.lines[kind] for side in sides.split()}
@@ -224,6 +228,7 @@ TEXTS: dict[str, Any] = {
     "NAME_LEFT": lambda t: {"color": t.quiet, "size": t.size - 2, "align": "right", "shrink": True},
     "NAME_TOP": lambda t: {"bold": True, "align": "center", "shrink": True, "bottom": MEDIUM, "bottom_color": t.quiet},
     "ARROW": lambda t: {"color": t.quiet, "bold": True, "align": "center", "size": t.size + 1},
+    "MESSAGE": lambda t: {"italic": True, "size": t.size - 1},
     "HEADING": lambda t: {"bold": True, "size": t.size + 9},
     "SUBTITLE": lambda t: {"color": t.quiet},
     "LINK": lambda t: {"color": t.link, "underline": 1, "bg_color": t.button},
@@ -244,6 +249,9 @@ ATTENTION = {
     "mask_window",
     "mask_selected",
     "mask_blocks",
+    "sees_from",
+    "sees_to",
+    "scale",
     "complete",
     "any_complete",
     "softmax",
@@ -253,7 +261,7 @@ ATTENTION = {
     "XT",
 }
 GATE = {"rank", "chosen", "g", "gate", "block_scores", "with_forced", "block_rank", "chosen_blocks", "branch_gates"}
-RESIDUAL = {"embed", "mid", "added", "out"}
+RESIDUAL = {"embed", "skip_1", "skip_2", "mid", "added", "out"}
 OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word", "next_prob", "label", "label_prob"}
 
 INFINITE = {"masked", "softmax_max", "with_forced"}  # may hold ±10⁹ for ±∞

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from sheetgen.ops import Array
+from sheetgen.ops import Array, Limits
+from sheetgen.tensor import Live
 
 Style = Literal["byhand", "normal", "zeros"]
 
@@ -41,7 +42,7 @@ class Drawn:
             return np.asarray(np.round(0.02 * radius * np.cos(angle), 4)) + 0.0  # no minus zero
         return np.full(shape, around or 0.0)
 
-    def control(self, path: str, default: float) -> float:
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
         return default
 
     def text(self, path: str, count: int) -> list[str]:

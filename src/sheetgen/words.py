@@ -8,6 +8,15 @@ from sheetgen.tensor import Frame, Tensor
 
 # What a block is called in its title where its path would be long-winded.
 TITLES = {
+    "sees_from": "sees from",
+    "sees_to": "sees to",
+    "sees_from_window": "sees from",
+    "sees_to_window": "sees to",
+    "sees_from_chunked": "sees from",
+    "sees_to_chunked": "sees to",
+    "skip_1": "skip",
+    "skip_2": "skip",
+    "expert_on": "on?",
     "P_Q": "P",
     "P_K": "P",
     "PQ": "P·Q",
@@ -88,12 +97,50 @@ BEGINNINGS = {
     "b_": ("b", "Trainable shift of the norm, one per feature."),
 }
 
-# By the last part of the path: what it is, and why.
-SENTENCES = {
+# Of the switches of single parts, by kind.
+SWITCHES = {
+    "residuals": "{} on: what goes in is added to what comes out. off: only what comes out goes on.",
+    "heads": "{} on: its output counts. off: it is 0 where the heads are put together.",
+    "experts": "{} on: its output counts where it is chosen. off: it counts nothing, and no other is chosen instead.",
+}
+
+# Of the controls: what they do.
+CONTROLS = {
+    "causal": "on: a query sees no later key. off: every token sees all (an encoder).",
+    "attention_scale": "on: scores are divided by √head_dim. off: they are not, and the softmax saturates.",
+    "attention_temperature": "Scores are divided by it: above 1 attention is flatter, below 1 sharper.",
+    "output_temperature": "Logits are divided by it before the last softmax: above 1 flatter, below 1 sharper.",
+    "subtract_max": "on: the largest is taken off before EXP. off: the same, but EXP of more than 709 overflows.",
+    "rope": "on: queries and keys turn by their position. off: all angles are 0, so order is lost.",
+    "added_positions": "on: a vector for each position is added to the words at the bottom. off: it is 0.",
+    "norm": "rms: divide by the root mean square. layer: take off the mean first. none: divide by 1. Gains stay.",
+    "renormalise": "on: the weights of the chosen experts are divided by their sum. off: they stay as they are.",
+    "equal_weights": "on: each chosen expert counts 1. off: it counts what the gate says.",
+    "gate": "How the router's logits become weights of the experts: softmax over all, or each by itself.",
+    "activation": "The curve of the feed-forward block.",
+    "gated": "on: curve(gate) ⊙ up. off: curve(up), as in a plain feed-forward block.",
+    "position_base": "Base of the wavelengths of the positions: larger means longer waves.",
+    "n_select": "How many blocks each query reads in full, forced ones included.",
     "rope_theta": "Base of RoPE's angles: larger means slower turning, longer reach.",
     "norm_eps": "Added under the root of every norm, so that nothing is divided by 0.",
     "top_k": "How many experts each token is sent to.",
-    "attention_chunk_size": "Tokens per chunk: layers with RoPE attend within a chunk only.",
+    "attention_chunk_size": "Tokens per chunk: a query sees keys of its own chunk only. 0: no chunks.",
+    "window": "Sliding window: how many keys a query sees, its own included. 0: all.",
+}
+
+# By the last part of the path: what it is, and why.
+SENTENCES = {
+    "message": "Empty while all controls hold what they may.",
+    "scale": "What the scores are divided by: √head_dim, so that their size does not grow with it.",
+    "sees_from": "The first key that each query sees: window and chunk limit it.",
+    "sees_to": "The last key that each query sees: its own while the mask is causal.",
+    "sees_from_window": "The first key that each query sees on layers with the window.",
+    "sees_to_window": "The last key that each query sees on layers with the window.",
+    "sees_from_chunked": "The first key that each query sees on layers with chunks.",
+    "sees_to_chunked": "The last key that each query sees on layers with chunks.",
+    "skip_1": "What went into this part, carried past it: the residual connection.",
+    "skip_2": "What went into this part, carried past it: the residual connection.",
+    "expert_on": "1 for the experts that are switched on.",
     "words": "The sentence, one word per token. Change a word: choose from the list, everything follows.",
     "in_vocabulary": "✗ marks a word that the vocabulary below does not have: choose one from its list.",
     "tokens": "Token ids: the place of each word in the vocabulary, counted from 0.",
@@ -116,7 +163,6 @@ SENTENCES = {
     "W_head": "Trainable head: one row per label; the last column is its bias.",
     "label": "The most probable label.",
     "label_prob": "Its probability.",
-    "position_base": "Base of the wavelengths of the positions: larger means longer waves.",
     "wave": "Which wave each feature is on: 0 is the shortest; each has a sine and a cosine.",
     "is_cosine": "1 where the feature is the cosine of its wave, 0 where it is the sine.",
     "PE": "Positions as sines and cosines, one column per place; added to the words, so that order counts.",
@@ -134,7 +180,6 @@ SENTENCES = {
     "key_position": "Place of each key, counted from 0.",
     "mask": "Causal mask: a query (column) sees itself and earlier keys (rows), so the future stays hidden.",
     "mask_chunked": "Causal mask within chunks: a query sees earlier keys of its own chunk only.",
-    "window": "How many keys a query sees, its own included.",
     "mask_window": "Sliding window: a query sees itself and the few keys before it.",
     "turns": "1 for the features that RoPE turns, 0 for those that it leaves as they are.",
     "rotary_frequency": "Speed of each pair; 0 for the features that stay.",
@@ -206,7 +251,6 @@ SENTENCES = {
     "XT": "The same vectors, one per row, so that a row of it meets a column of X.",
     "X_mixed": "The vectors once more, as what is mixed.",
     "V_mixed": "The values, mixed by the pattern to the right.",
-    "n_select": "How many blocks each query reads in full, forced ones included.",
     "block_first": "Place of the first token of each block.",
     "key_of_block": "Place of each token, counted from 0.",
     "in_block": "1 where the token (row) belongs to the block (column); blocks overlap when the stride is shorter.",
@@ -256,6 +300,8 @@ SENTENCES = {
 
 def title(tensor: Tensor) -> str:
     """Short name of a block."""
+    if tensor.kind == "control":
+        return tensor.name
     return TITLES.get(tensor.name) or _common(tensor.name)[0] or tensor.name
 
 
@@ -266,6 +312,10 @@ def shape(tensor: Tensor) -> str:
 
 def sentence(tensor: Tensor) -> str:
     """What the block is and why; empty for a tensor that nobody has described."""
+    if "what" in tensor.settings:  # a switch of one part of the model
+        return SWITCHES[tensor.settings["what"]].format(tensor.settings["part"])
+    if tensor.kind == "control" and tensor.name in CONTROLS:
+        return CONTROLS[tensor.name]
     return SENTENCES.get(tensor.name) or _common(tensor.name)[1]
 
 
@@ -290,6 +340,10 @@ def equation(tensor: Tensor, frame: Frame | None = None) -> str:
         else:
             inner = equation(operand, frame)
             names.append(f"({inner})" if OPS[operand.op].binding < OPS[tensor.op].binding != ATOM else inner)
+    if tensor.op == "complaints":
+        return "what is wrong with the controls"
+    if tensor.op in ("largest", "smallest"):
+        return f"{'max' if tensor.op == 'largest' else 'min'}({', '.join(names)})"
     if tensor.op in ("stack", "join"):
         sign = "; " if tensor.op == "stack" else ", "
         return f"[{sign.join(names if len(names) < 4 else [names[0], '…', names[-1]])}]"

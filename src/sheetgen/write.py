@@ -19,7 +19,7 @@ from sheetgen.address import Range
 from sheetgen.decor import Decor, Mark, levels
 from sheetgen.formula import CellFormula, Style, formulas_of
 from sheetgen.layout import Label, Layout, Title
-from sheetgen.ops import Array
+from sheetgen.ops import Array, Limits
 from sheetgen.pages import Page, Table
 from sheetgen.placed import Placed, defined_name
 from sheetgen.tensor import Tensor
@@ -127,6 +127,9 @@ class _Writer:
             self.text(sheet, shape.row, shape.column, shape.text, theme.text("SHAPE"))
         for label in layout.labels:
             self.label(sheet, model, label)
+        for heading in layout.headings:
+            look = {"": "TITLE", "above": "NAME_ABOVE", "left": "NAME_LEFT"}[heading.side]
+            self.text(sheet, heading.row, heading.column, heading.text, self.theme.text(look))
 
     def canvas(self, sheet: Worksheet, layout: Layout) -> None:
         """Columns, rows and their groups, what stays in sight, and the printed page."""
@@ -198,7 +201,6 @@ class _Writer:
             self.constants(sheet, place, tensor.value, look)
         if tensor.kind == "control":
             self.limits(sheet, tensor, place)
-            self.text(sheet, place.top, place.right + 1, words.sentence(tensor), self.theme.text("EQUATION"))
         elif tensor.name == "words":
             self.sentence(sheet, model, tensor, place)
         elif tensor.name == "image":
@@ -271,18 +273,19 @@ class _Writer:
 
     def limits(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
         """What may be typed into the cells of a control."""
-        low, high, whole = (tensor.settings[key] for key in ("low", "high", "whole"))
-        sheet.data_validation(
-            *(place.top, place.left, place.bottom, place.right),
-            {
-                "validate": "integer" if whole else "decimal",
+        limits: Limits = tensor.settings["limits"]
+        rule: dict[str, Any] = {"validate": "list", "source": list(limits.choices)}
+        if not limits.choices:
+            rule = {
+                "validate": "integer" if limits.whole else "decimal",
                 "criteria": "between",
-                "minimum": low,
-                "maximum": high,
-                "error_title": tensor.name,
-                "error_message": f"{tensor.name} must be {'a whole number ' if whole else ''}from {low:g} to {high:g}.",
-            },
-        )
+                "minimum": limits.low,
+                "maximum": min(limits.high, 1e15),
+            }
+        rule |= {"error_title": tensor.name[:32], "error_message": f"{tensor.name} {limits.rule}."[:255]}
+        if tensor.kind == "control":
+            rule |= {"input_title": tensor.name[:32], "input_message": words.sentence(tensor)[:255]}
+        sheet.data_validation(place.top, place.left, place.bottom, place.right, rule)
 
     def picture(self, sheet: Worksheet, place: Range) -> None:
         """Pixels as shades of grey: the smallest black, the largest white; light numbers on dark."""

@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from sheetgen import nn
+from sheetgen.controls import Controls
 from sheetgen.models.base import Config, setting
-from sheetgen.tensor import Tensor, Trace, constant, masked, rows_of, scope, section, sqrt, text, weight
+from sheetgen.tensor import Tensor, Trace, constant, masked, scope, section, text, weight
 
 # Of the sheet Scale: one layer that is one head, and nothing else but the embedding table.
 BARE: dict[str, float] = {
@@ -45,26 +46,36 @@ class Attention(Config):
         most = int(np.argmax(pattern))
         return f"the last word, {words[-1]}, looks most at {words[most]} ({pattern[most]:.2f})"
 
+    def declare(self, c: Controls) -> None:
+        c.group = "Attention"
+        c.switch("causal")
+        c.number("window", 0, whole=True)
+        c.number("attention_chunk_size", 0, whole=True)
+        c.switch("attention_scale")
+        c.number("attention_temperature", 1.0, low=0.001)
+        c.switch("subtract_max")
+
     def forward(self) -> None:
         """Words → three mixtures of their vectors."""
+        c = self.live()
         x = embed(self.n_tokens, self.vocab_size, self.d_model)
         with section("Positions: what is hidden in step 3"):
             position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")
-            mask = nn.causal_mask(position.T.named("key_position", "left"), position)
+            mask = nn.live_mask(position.T.named("key_position", "left"), position, c)
         with scope("step_1", "Step 1, no parameters: tokens mix with those they resemble"):
             x_here = x.named("X")
-            scores = (x_here.T.named("XT", "left") @ x_here / sqrt(rows_of(x_here))).named("scores")
-            pattern = nn.softmax(scores, "pattern")
+            scores = nn.score(x_here, x_here, c)
+            pattern = nn.softmax(scores, "pattern", c)
             (x.named("X_mixed") @ pattern).named("z")
         with scope("step_2", "Step 2, learned: what a token seeks (Q), shows (K), gives (V)"):
             x_here = x.named("X")
             q, k, v = (self.project(name, x_here) for name in "QKV")
-            scores = (k.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
-            pattern = nn.softmax(scores, "pattern")
+            scores = nn.score(q, k, c)
+            pattern = nn.softmax(scores, "pattern", c)
             (v.named("V_mixed") @ pattern).named("z")
         with scope("step_3", "Step 3, causal: the same, but no token sees a later one"):
             hidden = masked(mask, scores.named("scores")).named("masked", "beside")
-            pattern = nn.softmax(hidden, "pattern")
+            pattern = nn.softmax(hidden, "pattern", c)
             (v.named("V_mixed") @ pattern).named("z")
 
     def project(self, name: str, x: Tensor) -> Tensor:

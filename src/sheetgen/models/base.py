@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from sheetgen.address import MAX_COLUMNS, MAX_ROWS
+from sheetgen.controls import Controls
 from sheetgen.errors import InputError
-from sheetgen.tensor import Source, Trace
+from sheetgen.tensor import Source, Trace, scope
 
 
 def setting(default: Any, doc: str, low: float = 1) -> Any:
@@ -22,6 +23,22 @@ class Config:
 
     family: ClassVar[str]
     inputs: ClassVar[str] = "sentence"  # what the model is given: an entry of `presets.INPUTS`
+
+    controls: str = setting(
+        "usual", "Controls on top of the model: usual, all (also those that make formulas long), none, or their names."
+    )
+
+    def live(self) -> Controls:
+        """The controls of this model, as blocks at the top of its sheet."""
+        with scope("control", "Controls: change one, the model follows"):
+            made = Controls(self.controls)
+            self.declare(made)
+            made.close()
+        return made
+
+    def declare(self, c: Controls) -> None:
+        """Which controls the model has, with its own values as defaults."""
+        raise NotImplementedError
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
@@ -74,7 +91,7 @@ def _check_type(f: dataclasses.Field[Any], kind: Any, value: Any) -> None:
         if value not in choices:
             raise InputError(f"{f.name} {value!r} is not known: choose {' or '.join(choices)}")
     elif type(value) is not kind:
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
         raise InputError(f"{f.name} {value!r} is not {wanted}")
-    elif kind is not bool and not f.metadata["low"] <= value < float("inf"):
+    elif kind in (int, float) and not f.metadata["low"] <= value < float("inf"):
         raise InputError(f"{f.name} {value} is too small: it must be at least {f.metadata['low']}")

@@ -11,9 +11,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from sheetgen import nn
+from sheetgen.controls import Controls, times
 from sheetgen.errors import InputError
 from sheetgen.models.base import Config, divisors, setting
-from sheetgen.tensor import Tensor, Trace, constant, control, equal, rows_of, scope, section, sqrt, text, weight
+from sheetgen.tensor import Tensor, Trace, constant, equal, rows_of, scope, section, sqrt, text, weight
 
 NormPlace = Literal["before", "after"]
 QkNorm = Literal["none", "head", "all", "unit"]
@@ -24,15 +25,11 @@ Bias = Literal["none", "qkv", "all"]
 class Context:
     """What all layers share: live numbers, rows of positions, masks and rotation tables."""
 
-    controls: dict[str, Tensor]
+    controls: Controls
     position: Tensor
     masks: dict[str, Tensor]
     rope: nn.Rope | None
     temperature: Tensor | None = None
-
-    @property
-    def eps(self) -> Tensor:
-        return self.controls["norm_eps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,13 +137,12 @@ class Decoder(Config):
 
     def forward(self) -> None:
         """Words → next-word probabilities."""
-        with scope("control", "Controls: change a number, the model follows"):
-            controls = self.controls()
+        controls = self.live()
         with section("Input: words, ids, embedding"):
             sentence = text("words", self.n_tokens, across=True)
             table = text("vocabulary", self.vocab_size, across=False, where="left")
             one_hot, embedding = nn.look_up(sentence, table, weight, self.d_model)
-            x = self.embed(one_hot, embedding)
+            x = self.embed(one_hot, embedding, controls)
         with section("Positions: masks and rotation tables"):
             position = constant("position", np.arange(x.columns)[None], ("", "words"), "below")
             key = constant("key_position", np.arange(x.columns)[:, None], ("words", ""))
@@ -158,55 +154,94 @@ class Decoder(Config):
         with section("Output: next-word probabilities"):
             x = self.normalise(x, "final_norm", context)
             head = embedding.named("W_U", "left") if self.tied else None
-            nn.predict(x, weight, table, head)
+            nn.predict(x, weight, table, controls, head)
 
-    def controls(self) -> dict[str, Tensor]:
-        """Live numbers, by name."""
-        found = {"norm_eps": control("norm_eps", self.norm_eps, low=0)}
+    def declare(self, c: Controls) -> None:
+        c.group = "Attention"
+        c.switch("causal")
+        self.declare_limits(c)
+        c.switch("attention_scale")
+        c.number("attention_temperature", 1.0, low=0.001)
+        c.switch("subtract_max")
+        c.group = "Positions"
         if self.positions == "rope":
-            found["rope_theta"] = control("rope_theta", self.rope_theta, low=1)
-        if self.window:
-            found["window"] = control("window", self.window, low=1, whole=True)
-        return found
+            c.switch("rope")
+            c.number("rope_theta", self.rope_theta, low=1)
+        c.switch("added_positions", "on" if self.positions == "learned" else "off", extra=self.positions != "learned")
+        c.group = "Norms, output"
+        c.switch("norm", self.norm, ("rms", "layer", "none"))
+        c.number("norm_eps", self.norm_eps)
+        c.number("output_temperature", 1.0, low=0.001)
+        self.declare_feed_forward(c)
+        rows = range(self.n_layers)
+        c.parts("residuals", {f"layer {i}": [f"layer_{i}.residual_{r}" for r in (1, 2)] for i in rows})
+        c.parts("heads", {f"layer {i}": [f"layer_{i}.head_{j}" for j in range(self.n_heads)] for i in rows})
 
-    def embed(self, one_hot: Tensor, table: Tensor) -> Tensor:
+    def declare_limits(self, c: Controls) -> None:
+        """Controls of how far a query sees."""
+        c.number("window", self.window, whole=True)
+        c.number("attention_chunk_size", 0, whole=True)
+
+    def declare_feed_forward(self, c: Controls) -> None:
+        """Controls of the feed-forward blocks."""
+        c.group = "Feed-forward"
+        c.switch("activation", self.activation, tuple(nn.CURVES), extra=True)
+        if self.gated:
+            c.switch("gated", extra=True)
+
+    def embed(self, one_hot: Tensor, table: Tensor, controls: Controls) -> Tensor:
         """The input of layer 0. [V, T] → [d, T]."""
         if self.positions == "learned":
             words = (table.T @ one_hot).named("word_embed")
             place = constant("place", np.arange(self.n_positions)[:, None], ("place", ""))
             where = weight("W_P", self.n_positions, self.d_model, axes=("place", "d_model"))
             position = constant("place_of_token", np.arange(words.columns)[None], ("", "words"), "below")
-            places = equal(place, position).named("one_hot_place")
+            places = times(equal(place, position), controls.factor("added_positions")).named("one_hot_place")
             return (words + (where.T @ places).named("place_embed")).named("embed")
+        words = table.T @ one_hot
         if self.embed_scale:
-            words = (table.T @ one_hot).named("word_embed")
-            return (words * sqrt(rows_of(words))).named("embed")
-        return (table.T @ one_hot).named("embed")
+            words = words.named("word_embed")
+            words = words * sqrt(rows_of(words))
+        added = controls.factor("added_positions")
+        if added is not None:
+            if words.path is None and not self.embed_scale:
+                words = words.named("word_embed")
+            place = constant("place", np.arange(words.columns)[None], ("", "words"), "below")
+            words = words + nn.sinusoids(place, 10000.0, self.d_model, "interleaved", added)
+        return words.named("embed")
 
-    def masks(self, key: Tensor, query: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The masks that the layers choose from."""
-        found = {}
-        if not self.window or self.window_from > 0:
-            found["causal"] = nn.causal_mask(key, query)
-        if self.window:
-            found["window"] = nn.window_mask(key, query, controls["window"])
-        return found
+    def masks(self, key: Tensor, query: Tensor, controls: Controls) -> dict[str, Tensor]:
+        """The masks that the layers choose from: "local" if any layer sees less than another, and "causal"."""
+        local = [self.is_local(i) for i in range(self.n_layers)]
+        if not any(local):  # then the controls `window` and chunk size act on all layers
+            return {"causal": nn.live_mask(key, query, controls)}
+        name = "mask_window" if self.window else "mask_chunked"
+        found = {"local": nn.live_mask(key, query, controls, name)}
+        return found if all(local) else found | {"causal": nn.live_mask(key, query, controls, local=False)}
 
-    def rope(self, position: Tensor, controls: dict[str, Tensor]) -> nn.Rope | None:
+    def is_local(self, i: int) -> bool:
+        """Whether layer i sees only nearby tokens."""
+        return self.window > 0 and i >= self.window_from
+
+    def mask_of(self, i: int, context: Context) -> Tensor:
+        """The mask of layer i."""
+        return context.masks["local" if self.is_local(i) else "causal"]
+
+    def rope(self, position: Tensor, controls: Controls) -> nn.Rope | None:
         """Tables of the rotation; None when positions do not turn queries and keys."""
         if self.positions != "rope":
             return None
         with scope("rope", "RoPE tables"):
-            return self.rotation(position, controls["rope_theta"])
+            return self.rotation(position, controls)
 
-    def rotation(self, position: Tensor, theta: Tensor) -> nn.Rope:
+    def rotation(self, position: Tensor, controls: Controls) -> nn.Rope:
         """Tables of the rotation by these positions, as this model scales it."""
         scaling = None
         if self.rope_scaling == "linear":
             position = (position / self.rope_factor).named("slow_position")
         if self.rope_scaling == "llama3":
             scaling = nn.Slower(self.rope_factor, self.rope_low_freq, self.rope_high_freq, self.rope_original)
-        return nn.rope_tables(position, theta, self.head_dim, self.rotary, self.rope_pairing, scaling)
+        return nn.rope_tables(position, controls, self.head_dim, self.rotary, self.rope_pairing, scaling)
 
     def more(self, context: Context) -> Context:
         """Rows of positions that only some models have."""
@@ -218,16 +253,18 @@ class Decoder(Config):
         with section("Attention"):
             h = self.normalise(x, "norm_1", context) if before else x
             y = self.attention(i, h, context)
-            x = (x + (y if before else self.normalise(y, "norm_1", context))).named("mid")
+            y = y if before else self.normalise(y, "norm_1", context)
+            x = nn.add_back(x, y, context.controls, "1").named("mid")
         with section("Feed-forward"):
             h = self.normalise(x, "norm_2", context) if before else x
             y = self.feed_forward(i, h, context)
-            return (x + (y if before else self.normalise(y, "norm_2", context))).named("out")
+            y = y if before else self.normalise(y, "norm_2", context)
+            return nn.add_back(x, y, context.controls, "2").named("out")
 
     def normalise(self, x: Tensor, name: str, context: Context) -> Tensor:
         """The norm of this model. [d, T] → [d, T]."""
         norm = nn.rms_norm if self.norm == "rms" else nn.layer_norm
-        return norm(x, weight, context.eps, name, self.unit_offset)
+        return norm(x, weight, context.controls, name, self.unit_offset)
 
     def attention(self, i: int, x: Tensor, context: Context) -> Tensor:
         """All heads of a layer and their projection back. K and V belong to the head, or to a group of heads."""
@@ -248,16 +285,16 @@ class Decoder(Config):
                 else:
                     k = self.prepare(i, self.project("K", j, x, keys, context), "K", context)
                 q = self.prepare(i, self.project("Q", j, x, queries, context), "Q", context)
-                pattern = nn.attend(q, k, self.mask_of(i, context))
+                pattern = nn.attend(q, k, self.mask_of(i, context), context.controls)
                 v = shared_v.named("V") if grouped else self.value(x)
-                heads.append((v @ pattern).named("z"))
+                heads.append(times((v @ pattern).named("z"), context.controls.here()))
         return nn.project_out(heads, weight, self.d_model, self.attention_bias == "all")
 
     def shared_norms(self, x: Tensor, context: Context) -> tuple[Tensor | None, Tensor | None]:
         """What the heads share for their QK norm: all queries and keys at once ("all"), or the gain ("head")."""
         if self.qk_norm == "all":
             return tuple(
-                nn.projected_norm(name, n * self.head_dim, x, weight, context.eps)
+                nn.projected_norm(name, n * self.head_dim, x, weight, context.controls["norm_eps"])
                 for name, n in (("Q", self.n_heads), ("K", self.n_kv_heads))
             )  # type: ignore[return-value]
         if self.qk_norm == "head":
@@ -273,7 +310,7 @@ class Decoder(Config):
             return shared.slice(j * self.head_dim, (j + 1) * self.head_dim).named(name)
         made = weight(f"W_{name}", self.head_dim, x.rows, axes=("head_dim", x.axes[0])) @ x
         if self.qk_norm == "head" and shared is not None:
-            return nn.head_norm(made.named(f"{name}_raw"), shared, context.eps, name)
+            return nn.head_norm(made.named(f"{name}_raw"), shared, context.controls["norm_eps"], name)
         return made.named(name)
 
     def value(self, x: Tensor) -> Tensor:
@@ -289,19 +326,15 @@ class Decoder(Config):
         """What happens to a query or key between its projection and the scores."""
         return nn.rotate(x, context.rope, name) if context.rope else x
 
-    def mask_of(self, i: int, context: Context) -> Tensor:
-        """The mask of layer i."""
-        return context.masks["window" if self.window and i >= self.window_from else "causal"]
-
     def feed_forward(self, i: int, x: Tensor, context: Context) -> Tensor:
         """The feed-forward block of layer i."""
         with scope("ffn", "Feed-forward network"):
-            return self.network(x, self.d_ff)
+            return self.network(x, self.d_ff, context.controls)
 
-    def network(self, x: Tensor, hidden: int) -> Tensor:
+    def network(self, x: Tensor, hidden: int, controls: Controls) -> Tensor:
         """One feed-forward network. [d, T] → [d, T]."""
         made = nn.gated_mlp if self.gated else nn.mlp
-        return made(x, weight, hidden, self.activation, self.mlp_bias)
+        return made(x, weight, hidden, self.activation, controls, self.mlp_bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,25 +369,42 @@ class Mixture(Decoder):
         dense = self.n_layers - self.n_layers // self.moe_every
         return super().more_sizes() | {"n_shared_experts": self.shared_expert, "n_dense_layers": dense}
 
-    def controls(self) -> dict[str, Tensor]:
-        return super().controls() | {"top_k": control("top_k", self.top_k, low=1, high=self.n_experts, whole=True)}
+    def declare(self, c: Controls) -> None:
+        super().declare(c)
+        experts = [f"expert_{e}" for e in range(self.n_experts)]
+        layers = [i for i in range(self.n_layers) if self.has_experts(i)]
+        c.parts("experts", {f"layer {i}": [f"layer_{i}.{expert}" for expert in experts] for i in layers})
+
+    def declare_feed_forward(self, c: Controls) -> None:
+        c.group = "Experts"
+        c.number("top_k", self.top_k, low=1, high=self.n_experts, whole=True)
+        c.switch("renormalise", "on" if self.renormalise else "off")
+        c.switch("equal_weights", "off")
+        c.switch("gate", self.gate, ("softmax", "sigmoid"), extra=True)
+        super().declare_feed_forward(c)
+
+    def has_experts(self, i: int) -> bool:
+        """Whether layer i is a mixture of experts."""
+        return (i + 1) % self.moe_every == 0
 
     def feed_forward(self, i: int, x: Tensor, context: Context) -> Tensor:
-        if (i + 1) % self.moe_every:
+        c = context.controls
+        if not self.has_experts(i):
             with scope("ffn", "Feed-forward network"):
-                return self.network(x, self.d_ff_dense)
+                return self.network(x, self.d_ff_dense, c)
+        switches = [c.here(f"expert_{e}") for e in range(self.n_experts)]
         with scope("router", "Router: which expert sees which token"):
-            g = nn.route(x, weight, self.n_experts, context.controls["top_k"], self.gate, self.renormalise)
+            g = nn.route(x, weight, c, self.gate, self.renormalise, switches)
         parts = []
         if self.shared_expert:
             with scope("shared", "Shared expert"):
-                parts.append(self.network(x, self.d_ff))
+                parts.append(self.network(x, self.d_ff, c))
         for e in range(self.n_experts):
             with scope(f"expert_{e}"):
                 if self.gate_on == "input":
-                    parts.append(self.network((g[e] * x).named("x"), self.d_ff))
+                    parts.append(self.network((g[e] * x).named("x"), self.d_ff, c))
                 else:
-                    parts.append((g[e] * self.network(x, self.d_ff)).named("weighted", "beside"))
+                    parts.append((g[e] * self.network(x, self.d_ff, c)).named("weighted", "beside"))
         return nn.total(parts).named("moe")
 
 
@@ -373,15 +423,13 @@ class Llama4(Mixture):
     attn_scale: float = setting(0.1, "Strength of that temperature.", low=0)
     floor_scale: int = setting(4, "Tokens after which that temperature rises by a step.")
 
-    def controls(self) -> dict[str, Tensor]:
-        chunk = control("attention_chunk_size", self.attention_chunk_size, low=1, whole=True)
-        return super().controls() | {"attention_chunk_size": chunk}
+    def declare_limits(self, c: Controls) -> None:
+        if any(map(self.is_local, range(self.n_layers))):
+            c.number("window", self.window, whole=True)
+            c.number("attention_chunk_size", self.attention_chunk_size, whole=True)
 
-    def masks(self, key: Tensor, query: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            "causal": nn.causal_mask(key, query),
-            "chunked": nn.chunked_mask(key, query, controls["attention_chunk_size"]),
-        }
+    def is_local(self, i: int) -> bool:
+        return self.has_rope(i)
 
     def more(self, context: Context) -> Context:
         if not self.temperature:
@@ -393,13 +441,10 @@ class Llama4(Mixture):
         """Whether layer i turns its queries and keys."""
         return (i + 1) % self.nope_every != 0
 
-    def mask_of(self, i: int, context: Context) -> Tensor:
-        return context.masks["chunked" if self.has_rope(i) else "causal"]
-
     def prepare(self, i: int, x: Tensor, name: str, context: Context) -> Tensor:
         if self.has_rope(i):
             x = super().prepare(i, x, name, context)
-            return nn.unit_rms(x, context.eps, name) if self.qk_norm == "unit" else x
+            return nn.unit_rms(x, context.controls["norm_eps"], name) if self.qk_norm == "unit" else x
         if context.temperature is not None and name == "Q":
             return (x * context.temperature).named("Q_temp", "beside")
         return x

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from sheetgen import nn
+from sheetgen.controls import Controls, times
 from sheetgen.errors import InputError
 from sheetgen.models.attention import BARE, embed
 from sheetgen.models.base import Config, divisors, setting
@@ -20,18 +21,15 @@ from sheetgen.tensor import (
     Trace,
     choose,
     constant,
-    control,
     flatten,
     less,
     less_equal,
     masked,
     max_rows,
     rank,
-    rows_of,
     scope,
     section,
     sigmoid,
-    sqrt,
     weight,
 )
 
@@ -118,12 +116,16 @@ class Nsa(Decoder):
         """How many blocks are compressed; tokens that fill no block are left over."""
         return (self.n_tokens - self.block) // self.stride + 1
 
-    def controls(self) -> dict[str, Tensor]:
-        return super().controls() | {"n_select": control("n_select", self.n_select, low=1, whole=True)}
+    def declare_limits(self, c: Controls) -> None:
+        c.number("window", self.window, whole=True)
+        c.number("n_select", self.n_select, low=1, whole=True)
 
-    def masks(self, key: Tensor, query: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
-        found = super().masks(key, query, controls)
-        return found if "causal" in found else {"causal": nn.causal_mask(key, query)} | found
+    def masks(self, key: Tensor, query: Tensor, controls: Controls) -> dict[str, Tensor]:
+        """One for the window branch, and one for the others, which see all that is earlier."""
+        return {
+            "causal": nn.live_mask(key, query, controls, local=False),
+            "local": nn.live_mask(key, query, controls, "mask_window"),
+        }
 
     def more(self, context: Context) -> Blocks:
         """The blocks: which tokens they hold, which queries may see them, how the two kinds overlap."""
@@ -145,7 +147,7 @@ class Nsa(Decoder):
         block_rope = None
         if self.positions == "rope" and self.rope_blocks == "after":
             with scope("rope_blocks", "RoPE tables of the compressed keys"):
-                block_rope = self.rotation(first, context.controls["rope_theta"])
+                block_rope = self.rotation(first, context.controls)
         return Blocks(
             **vars(context),
             complete=complete,
@@ -189,6 +191,7 @@ class Nsa(Decoder):
             raw = self.project("K", g, x, norms[1], context)
             k, v = self.prepare(i, raw, "K", context), self.value(x)
             k_blocks, v_blocks = self.compress(raw, k, v, context)
+        c = context.controls
         queries, patterns, compressed = [], [], []
         for j in heads:
             with scope(f"head_{j}", f"Head {j}: query and compressed branch"):
@@ -197,8 +200,8 @@ class Nsa(Decoder):
                 q = raw if self.rope_blocks == "none" else queries[-1]
                 with scope("compressed", "Compressed branch: every complete block as one key and one value"):
                     q = q.named("query")
-                    scores = (k_blocks.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
-                    patterns.append(weigh(scores, context.complete, context.any_complete))
+                    scores = nn.score(q, k_blocks, c)
+                    patterns.append(weigh(scores, context.complete, context.any_complete, c))
                     compressed.append((v_blocks.named("V") @ patterns[-1]).named("z_branch"))
         with scope(owner, f"Selection: which blocks {whose} will read in full"):
             mask = self.select(patterns, context)
@@ -207,16 +210,17 @@ class Nsa(Decoder):
             with scope(f"head_{j}", f"Head {j}: selected blocks, window, and the sum of the branches"):
                 parts = [z]
                 q = q.named("query")
-                scores = (k.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
+                scores = nn.score(q, k, c)
                 for name, title, seen in (
                     ("selected", "Selected branch: all tokens of the chosen blocks", mask),
-                    ("window", "Window branch: the latest tokens", self.mask_of(i, context)),
+                    ("window", "Window branch: the latest tokens", context.masks["local"]),
                 ):
                     with scope(name, title):
-                        pattern = nn.softmax(masked(seen, scores).named("masked"), "pattern")
+                        pattern = nn.softmax(masked(seen, scores).named("masked"), "pattern", c)
                         parts.append((v.named("V") @ pattern).named("z_branch"))
                 gates = sigmoid(weight("W_branch", 3, x.rows, axes=("", x.axes[0])) @ x).named("branch_gates")
-                outputs.append(nn.total([gates[b] * part for b, part in enumerate(parts)]).named("z_gated"))
+                z = nn.total([gates[b] * part for b, part in enumerate(parts)]).named("z_gated")
+                outputs.append(times(z, c.here()))
         return outputs
 
     def compress(self, raw: Tensor, k: Tensor, v: Tensor, context: Blocks) -> tuple[Tensor, Tensor]:
@@ -251,9 +255,9 @@ class Nsa(Decoder):
         return tokens.named("mask_selected")
 
 
-def weigh(scores: Tensor, seen: Tensor, anything: Tensor) -> Tensor:
+def weigh(scores: Tensor, seen: Tensor, anything: Tensor, c: Controls) -> Tensor:
     """Softmax of each column over what is seen; 0 where nothing is. [k, t], [k, t], [1, t] → [k, t]."""
-    weights = nn.softmax(masked(seen, scores).named("masked", "beside"), "softmax")
+    weights = nn.softmax(masked(seen, scores).named("masked", "beside"), "softmax", c)
     return (anything * weights).named("pattern", "beside")
 
 
@@ -280,6 +284,14 @@ class NsaLecture(Config):
     def more_sizes(self) -> dict[str, float]:
         return BARE | {"attention_extra": self.block * self.head_dim**2}
 
+    def declare(self, c: Controls) -> None:
+        c.group = "Attention"
+        c.switch("causal")
+        c.number("window", self.window, whole=True)
+        c.switch("attention_scale")
+        c.number("attention_temperature", 1.0, low=0.001)
+        c.switch("subtract_max")
+
     def prediction(self, trace: Trace) -> str:
         chosen = trace["selected.chosen_blocks"].value[:, -1]
         words, first = trace["words"].value[0], int(np.argmax(chosen)) * self.block
@@ -288,14 +300,13 @@ class NsaLecture(Config):
     def forward(self) -> None:
         """Words → what compression, selection and the slide make of them."""
         count = self.n_tokens // self.block
-        with scope("control", "Controls: change a number, the model follows"):
-            window = control("window", self.window, low=1, whole=True)
+        c = self.live()
         x = embed(self.n_tokens, self.vocab_size, self.d_model)
         with section("Positions: the slide, and which token is in which block"):
             position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")
             key = position.T.named("key_position", "left")
-            causal = nn.causal_mask(key, position)
-            slide = nn.window_mask(key, position, window)
+            causal = nn.live_mask(key, position, c, local=False)
+            slide = nn.live_mask(key, position, c, "mask_window")
             first = constant("block_first", np.arange(count)[None] * self.block, where="below")
             key = position.T.named("key_of_block", "left")
             member = between(first, key, self.block).named("in_block")
@@ -306,20 +317,20 @@ class NsaLecture(Config):
                 (weight(f"W_{name}", self.head_dim, self.d_model, axes=("head_dim", "d_model")) @ x).named(name)
                 for name in "QKV"
             )
-            scores = (k.T.named("KT", "left") @ q / sqrt(rows_of(q))).named("scores")
+            scores = nn.score(q, k, c)
         with scope("compressed", "Compress: queries too (the published NSA compresses keys and values only)"):
             linear = weight("W_C", self.head_dim, self.block * self.head_dim, axes=("head_dim", ""), where="below")
             q_cmp, k_cmp, v_cmp = (self.compress(name, x, linear) for name, x in (("Q", q), ("K", k), ("V", v)))
-            pattern = nn.attend(q_cmp, k_cmp, earlier)
+            pattern = nn.attend(q_cmp, k_cmp, earlier, c)
             by_block = (v_cmp.named("V") @ pattern).named("z_blocks")
             compressed = (by_block @ member.T).named("z_branch")
         with scope("selected", "Select: the block with the largest weight"):
             chosen = less(rank(pattern).named("block_rank"), 1.0).named("chosen_blocks", "beside")
             seen = (member @ chosen @ member.T * causal).named("mask_selected")
-            pattern = weigh(scores, seen, has_block)
+            pattern = weigh(scores, seen, has_block, c)
             selected = (v.named("V") @ pattern).named("z_branch")
         with scope("window", "Slide: the latest tokens"):
-            pattern = nn.softmax(masked(slide, scores).named("masked"), "pattern")
+            pattern = nn.softmax(masked(slide, scores).named("masked"), "pattern", c)
             latest = (v.named("V") @ pattern).named("z_branch")
         with section("Output: the three added"):
             (compressed + selected + latest).named("three")

@@ -8,13 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from sheetgen import nn
+from sheetgen.controls import Controls
 from sheetgen.errors import InputError
 from sheetgen.models.base import Config, setting
 from sheetgen.tensor import (
     Tensor,
     Trace,
     constant,
-    control,
     equal,
     known,
     lookup,
@@ -69,24 +69,48 @@ class Seq2Seq(Config):
         )
         return f"{' '.join(source)} → {' '.join(target)} → {word[-1]} ({p[-1]:.2f})"
 
+    def declare(self, c: Controls) -> None:
+        c.group = "Attention"
+        c.switch("causal")
+        c.number("window", 0, whole=True)
+        c.number("attention_chunk_size", 0, whole=True)
+        c.switch("attention_scale")
+        c.number("attention_temperature", 1.0, low=0.001)
+        c.switch("subtract_max")
+        c.group = "Positions"
+        c.switch("added_positions")
+        c.number("position_base", self.position_base, low=1)
+        c.group = "Norms, output"
+        c.switch("norm", "layer", ("rms", "layer", "none"))
+        c.number("norm_eps", self.norm_eps)
+        c.number("output_temperature", 1.0, low=0.001)
+        c.switch("activation", self.activation, tuple(nn.CURVES), extra=True)
+        layers = range(self.n_layers)
+        sides = {f"{side} {i}": f"{side}.layer_{i}" for side in ("encoder", "decoder") for i in layers}
+        cross = {f"cross {i}": f"decoder.layer_{i}.cross" for i in layers}
+        twice = {row: [f"{path}.residual_1", f"{path}.residual_2"] for row, path in sides.items()}
+        c.parts("residuals", twice | {row: [f"{path}.residual_1"] for row, path in cross.items()})
+        heads = range(self.n_heads)
+        c.parts("heads", {row: [f"{path}.head_{j}" for j in heads] for row, path in (sides | cross).items()})
+
     def forward(self) -> None:
         """Words of both sentences → next-word probabilities of the translation."""
-        with scope("control", "Controls: change a number, the model follows"):
-            eps = control("norm_eps", self.norm_eps, low=0)
-            base = control("position_base", self.position_base, low=1)
+        c = self.live()
         with section("Shared by both sides: vocabulary and embedding table"):
             vocabulary = text("vocabulary", self.vocab_size, across=False, where="left")
             constant("id", np.arange(self.vocab_size)[:, None], ("vocabulary", ""))
             table = weight("W_E", self.vocab_size, self.d_model, axes=("vocabulary", "d_model"), where="below")
         with section("Shared by both sides: positions"):
             place = constant("position", np.arange(max(self.n_source, self.n_target))[None], where="below")
-            places = nn.sinusoids(place, base, self.d_model, self.position_order)
+            places = nn.sinusoids(
+                place, c["position_base"], self.d_model, self.position_order, c.factor("added_positions")
+            )
         with scope("encoder"):
             with section("Input: the sentence"):
                 x = self.embed(self.n_source, vocabulary, table, places)
             for i in range(self.n_layers):
                 with scope(f"layer_{i}"):
-                    x = self.encode(x, eps)
+                    x = self.encode(x, c)
             memory = x.named("out")
         with scope("decoder"):
             with section("Input: the translation so far"):
@@ -94,12 +118,12 @@ class Seq2Seq(Config):
             with section("Mask: a word sees itself and those before it"):
                 query = constant("position", np.arange(self.n_target)[None], ("", "decoder.words"), "below")
                 key = constant("key_position", np.arange(self.n_target)[:, None], ("decoder.words", ""))
-                mask = nn.causal_mask(key, query)
+                mask = nn.live_mask(key, query, c)
             for i in range(self.n_layers):
                 with scope(f"layer_{i}"):
-                    x = self.decode(x, memory, mask, eps)
+                    x = self.decode(x, memory, mask, c)
         with section("Output: next-word probabilities"):
-            nn.predict(x, weight, vocabulary, table.named("W_U", "left"), self.logits_bias)
+            nn.predict(x, weight, vocabulary, c, table.named("W_U", "left"), self.logits_bias)
 
     def embed(self, count: int, vocabulary: Tensor, table: Tensor, places: Tensor) -> Tensor:
         """W_Eᵀ·one-hot · √d + positions. [d, T]."""
@@ -116,27 +140,30 @@ class Seq2Seq(Config):
     def heads(self) -> nn.Heads:
         return nn.Heads(self.n_heads, self.head_dim, self.bias, self.bias)
 
-    def encode(self, x: Tensor, eps: Tensor) -> Tensor:
+    def encode(self, x: Tensor, c: Controls) -> Tensor:
         """One layer of the encoder: every word sees every other. [d, S] → [d, S]."""
         with section("Attention"):
-            x = (x + nn.multi_head(x, x, weight, self.heads, None)).named("mid")
-            x = nn.layer_norm(x, weight, eps, "norm_1")
-        return self.feed_forward(x, eps)
+            y = nn.multi_head(x, x, weight, self.heads, None, c)
+            x = nn.add_back(x, y, c, "1").named("mid")
+            x = nn.layer_norm(x, weight, c, "norm_1")
+        return self.feed_forward(x, c)
 
-    def decode(self, x: Tensor, memory: Tensor, mask: Tensor, eps: Tensor) -> Tensor:
+    def decode(self, x: Tensor, memory: Tensor, mask: Tensor, c: Controls) -> Tensor:
         """One layer of the decoder: earlier words of the translation, then the whole sentence. [d, T] → [d, T]."""
         with section("Self-attention"):
-            x = (x + nn.multi_head(x, x, weight, self.heads, mask)).named("mid")
-            x = nn.layer_norm(x, weight, eps, "norm_1")
+            y = nn.multi_head(x, x, weight, self.heads, mask, c)
+            x = nn.add_back(x, y, c, "1").named("mid")
+            x = nn.layer_norm(x, weight, c, "norm_1")
         with scope("cross", "Cross-attention: queries from the translation, keys and values from the sentence"):
-            x = (x + nn.multi_head(x, memory, weight, self.heads, None)).named("mid")
-            x = nn.layer_norm(x, weight, eps, "norm")
-        return self.feed_forward(x, eps)
+            y = nn.multi_head(x, memory, weight, self.heads, None, c)
+            x = nn.add_back(x, y, c, "1").named("mid")
+            x = nn.layer_norm(x, weight, c, "norm")
+        return self.feed_forward(x, c)
 
-    def feed_forward(self, x: Tensor, eps: Tensor) -> Tensor:
+    def feed_forward(self, x: Tensor, c: Controls) -> Tensor:
         """norm(x + W_down·curve(W_up·x + b) + b): the end of a layer of either side. [d, T] → [d, T]."""
         with section("Feed-forward"):
             with scope("ffn", "Feed-forward network"):
-                y = nn.mlp(x, weight, self.d_ff, self.activation, bias=True)
-            x = (x + y).named("added")
-            return nn.layer_norm(x, weight, eps, "norm_2").named("out")
+                y = nn.mlp(x, weight, self.d_ff, self.activation, c, bias=True)
+            x = nn.add_back(x, y, c, "2").named("added")
+            return nn.layer_norm(x, weight, c, "norm_2").named("out")

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sheetgen import nn
+from sheetgen.controls import Controls, times
 from sheetgen.errors import InputError
 from sheetgen.models.base import Config, divisors, setting
 from sheetgen.tensor import (
     Tensor,
     Trace,
-    control,
     join,
     likeliest,
     max_rows,
@@ -71,22 +71,36 @@ class Vit(Config):
         label, p = (trace[path].value[0, 0] for path in ("label", "label_prob"))
         return f"image → {label} ({p:.2f})"
 
+    def declare(self, c: Controls) -> None:
+        c.group = "Attention"
+        c.switch("attention_scale")
+        c.number("attention_temperature", 1.0, low=0.001)
+        c.switch("subtract_max")
+        c.switch("added_positions")
+        c.group = "Norms, output"
+        c.switch("norm", "layer", ("rms", "layer", "none"))
+        c.number("norm_eps", self.norm_eps)
+        c.number("output_temperature", 1.0, low=0.001)
+        c.switch("activation", self.activation, tuple(nn.CURVES), extra=True)
+        rows = range(self.n_layers)
+        c.parts("residuals", {f"layer {i}": [f"layer_{i}.residual_{r}" for r in (1, 2)] for i in rows})
+        c.parts("heads", {f"layer {i}": [f"layer_{i}.head_{j}" for j in range(self.n_heads)] for i in rows})
+
     def forward(self) -> None:
         """Pixels → class probabilities."""
-        with scope("control", "Controls: change a number, the model follows"):
-            eps = control("norm_eps", self.norm_eps, low=0)
+        c = self.live()
         with section("Input: an image"):
             image = numbers("image", self.channels * self.image_size, self.image_width)
         with section("Patches as tokens"):
-            x = self.embed(image)
+            x = self.embed(image, c)
         for i in range(self.n_layers):
             with scope(f"layer_{i}"):
-                x = self.layer(x, eps)
+                x = self.layer(x, c)
         with section("Output: class probabilities"):
-            x = nn.layer_norm(x, weight, eps, "final_norm")
-            self.classify(x.slice_columns(0, 1).named("class_token"))
+            x = nn.layer_norm(x, weight, c, "final_norm")
+            self.classify(x.slice_columns(0, 1).named("class_token"), c)
 
-    def embed(self, image: Tensor) -> Tensor:
+    def embed(self, image: Tensor, c: Controls) -> Tensor:
         """[class; W_patch·patches + b] + positions. [channels · height, width] → [d, 1 + patches]."""
         columns = text("column_names", 1 + self.n_patches, across=True).axes[1]
         cut = patches(image, self.channels, self.patch_size)
@@ -97,25 +111,26 @@ class Vit(Config):
         first = weight("W_class", self.d_model, 1, axes=("d_model", columns), where="below")
         x = join([first, tokens]).named("with_class")
         places = weight("W_pos", *x.shape, axes=("d_model", columns), where="below")
-        return (x + places).named("embed")
+        return (x + times(places, c.factor("added_positions"))).named("embed")
 
-    def layer(self, x: Tensor, eps: Tensor) -> Tensor:
+    def layer(self, x: Tensor, c: Controls) -> Tensor:
         """One layer: every token sees every other. [d, T] → [d, T]."""
         with section("Attention"):
-            h = nn.layer_norm(x, weight, eps, "norm_1")
+            h = nn.layer_norm(x, weight, c, "norm_1")
             heads = nn.Heads(self.n_heads, self.head_dim, self.qkv_bias, bias_out=True)
-            x = (x + nn.multi_head(h, h, weight, heads, None)).named("mid")
+            y = nn.multi_head(h, h, weight, heads, None, c)
+            x = nn.add_back(x, y, c, "1").named("mid")
         with section("Feed-forward"):
-            h = nn.layer_norm(x, weight, eps, "norm_2")
+            h = nn.layer_norm(x, weight, c, "norm_2")
             with scope("ffn", "Feed-forward network"):
-                y = nn.mlp(h, weight, self.d_ff, self.activation, bias=True)
-            return (x + y).named("out")
+                y = nn.mlp(h, weight, self.d_ff, self.activation, c, bias=True)
+            return nn.add_back(x, y, c, "2").named("out")
 
-    def classify(self, x: Tensor) -> None:
+    def classify(self, x: Tensor, c: Controls) -> None:
         """Logits of the labels from the class token alone, their softmax, the most probable label. [d, 1]."""
         x = nn.with_ones(x)
         labels = text("labels", self.n_labels, across=False, where="left")
         logits = (weight("W_head", self.n_labels, x.rows, axes=("labels", "d_model")) @ x).named("logits")
-        probs = nn.softmax(logits, "probs")
+        probs = nn.softmax(logits, "probs", c, c.made.get("output_temperature"))
         likeliest(probs, labels).named("label")
         max_rows(probs).named("label_prob")
