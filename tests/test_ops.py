@@ -21,7 +21,7 @@ from sheetgen.book import Book, Formula, Sheet
 from sheetgen.engines import ENGINES, Values
 from sheetgen.errors import InputError
 from sheetgen.formula import CellFormula, Style, formulas_of
-from sheetgen.ops import OPS, Array
+from sheetgen.ops import OPS, Array, Limits
 from sheetgen.tensor import Tensor, Trace, apply
 from sheetgen.weights import Drawn
 
@@ -57,6 +57,9 @@ BY_HAND: list[tuple[str, tuple[Array, ...], Array]] = [
     ("less_equal", (array([1], [2]), array([1, 2])), array([1, 1], [0, 1])),
     ("less", (array([1], [2]), array([1, 2])), array([0, 1], [0, 0])),
     ("equal", (array([1], [2]), array([1, 2, 3])), array([1, 0, 0], [0, 1, 0])),
+    ("positive", (array([1, 0, -1]), array([5, 6, 7]), array([0])), array([5, 0, 0])),
+    ("largest", (array([1, 5]), array([3]), array([2, 9])), array([3, 9])),
+    ("smallest", (array([1, 5]), array([3]), array([2, 9])), array([1, 3])),
     ("masked", (array([1, 0], [0, 1]), array([5, 6], [7, 8])), array([5, -1e9], [-1e9, 8])),
     ("link", (array([1, 2]),), array([1, 2])),
     ("matmul", (array([1, 2], [3, 4]), array([5, 6], [7, 8])), array([19, 22], [43, 50])),
@@ -105,7 +108,15 @@ ROW, COLUMN, CELL = UP[1:2] + 1, UP[:, 1:2] + 2, np.array([[0.75]])
 TIES = np.array([[1.0, 2, 2], [3, 2, 2], [3, 2, 1], [0, 2, 2]])
 MASK = (X > 0).astype(float)
 
+ON = array(["On"])
+
 Equation = Callable[..., Tensor]
+
+
+def complaints_of(*limits: Limits) -> Equation:
+    """What is wrong with controls called c0, c1 … that have these limits."""
+    named = [(f"c{i}", limit) for i, limit in enumerate(limits)]
+    return lambda *controls: apply("complaints", *controls, limits=named)
 
 
 @dataclass(frozen=True)
@@ -212,6 +223,15 @@ FOLDED = [  # what has no name stands inside the formula of its user
     Case("rank(a·b)", lambda a, b: t.rank(a * b), (X, UP)),
     Case("rank + 1", lambda a: t.rank(a) * 2.0, (TIES,)),
     Case("top-k", lambda a, b: t.less(t.rank(a), b) * t.sigmoid(a), (TIES, CELL + 1)),
+    Case("while a control is on", lambda c, a, b: t.when(c, "on", a, b * 2.0), (ON, X, UP)),
+    Case("a while a control says none", lambda c, a: a * t.when(c, "none", 1.0, 0.5), (ON, X)),
+    Case("1 row or another", lambda c, a, b: t.when(c, "on", a, t.max_rows(b)), (ON, ROW, X)),
+    Case("if positive", lambda c, a: t.positive(c - 0.5, a, a + 1.0) + t.positive(c - 1.0, a, a * 2.0), (CELL, ROW)),
+    Case("largest and smallest", lambda a, b: t.largest(a, b, 1.2) - t.smallest(b, a), (X, LOW)),
+    Case("no chunk is a division by 0", lambda a, c: t.positive(c, t.floor(a / c) * c, a), (ROW, CELL * 0)),
+    Case("what is wrong", complaints_of(Limits(1, 3, whole=True), Limits(0, 1)), (CELL, CELL)),
+    Case("words that are wrong", complaints_of(Limits(choices=("on", "off")), Limits(choices=("a",))), (ON, ON)),
+    Case("a word for a number", complaints_of(Limits(0, 1), Limits(0.001)), (ON, CELL)),
     Case("ids + 1", lambda a, b: t.lookup(a, b) * 2.0 + 1.0, (WORDS, VOCABULARY)),
 ]
 CASES = [*ALONE, *PAIRS, *OTHERS, *FOLDED]
@@ -276,6 +296,29 @@ def test_every_operation_is_among_the_cases() -> None:
         for case in CASES:
             collect(case.equation(*(Tensor(block).named(f"{id(case)}_{i}") for i, block in enumerate(case.blocks))))
     assert set(OPS) - used == set()
+
+
+def test_a_control_chooses_between_whole_blocks() -> None:
+    """A row or a number in place of a block would fill one row or one cell of it in Excel."""
+    with Trace(Drawn(0, "byhand", {})):
+        control, x = Tensor(ON, kind="text").named("control"), Tensor(X).named("x")
+        places = {"control": Range("S", 0, 0, 0, 0), "x": Range("S", 2, 0, 5, 2)}
+        y = t.when(control, "on", x, 0.0).named("y")
+        with pytest.raises(ValueError, match="whole shape"):
+            list(formulas_of(y, Range("S", 7, 0, 10, 2), places, "blocks"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed", "refused"),
+    [
+        (Limits(1, 3, whole=True), [1, 3.0], [0, 2.5, 4, "2", None, True]),
+        (Limits(0.001), [0.001, 1e9], [0, -1, "on", None]),
+        (Limits(choices=("on", "off")), ["on", "OFF"], ["maybe", 1, None, True]),
+    ],
+)
+def test_limits(limits: Limits, allowed: list[Any], refused: list[Any]) -> None:
+    assert all(map(limits.allows, allowed))
+    assert not any(map(limits.allows, refused))
 
 
 def test_formulas_cover_their_block_once() -> None:

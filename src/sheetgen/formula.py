@@ -108,6 +108,10 @@ def formulas_of(tensor: Tensor, place: Range, places: Mapping[str, Range], style
             at += size
         return
     if style == "blocks" and _fills_blocks(tensor):
+        for part in parts_of(tensor):
+            # Excel takes the branch as it is: a number instead of a block would fill one cell of it.
+            if part.op in ("when", "positive") and any(branch.shape != part.shape for branch in part.operands[1:]):
+                raise ValueError(f"{tensor}: what a control chooses between must have the whole shape of the block")
         text = expression(tensor, places, place.sheet, False, ALL, ALL)
         # One cell needs no array, unless the formula computes over arrays inside.
         array = place.shape != (1, 1) or _computes_arrays(tensor)

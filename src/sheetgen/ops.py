@@ -22,6 +22,7 @@ Index = slice | int  # all of an axis (a whole block) or one position of it (one
 ALL = slice(None)
 
 GELU_TANH = 0.797884560802865  # √(2/π), as far as every engine reads it
+HINT = "Click a cell, it tells what it does. "  # before what is wrong: engines take an empty text for no value
 MINUS_INFINITY = -1e9  # a masked score: EXP of it is exactly 0, and no engine overflows on it
 
 # How strongly the outermost sign of a formula binds; an operand that binds less gets parentheses.
@@ -208,14 +209,14 @@ def _list(function: str) -> Callable[..., str]:
 
 
 def _complaints_numpy(*controls: Array, limits: Sequence[tuple[str, Limits]]) -> Array:
-    """What is wrong with the controls, each told by its name; empty when nothing is."""
+    """A hint, then what is wrong with the controls, each told by its name."""
     pairs = zip(controls, limits, strict=True)
     wrong = [f"✗ {name} {limit.rule}. " for value, (name, limit) in pairs if not limit.allows(value[0, 0])]
-    return np.array([["".join(wrong)]], dtype=object)
+    return np.array([[HINT + "".join(wrong)]], dtype=object)
 
 
 def _complaints(row: Index, column: Index, *controls: View, limits: Sequence[tuple[str, Limits]]) -> str:
-    parts = []
+    parts = [f'"{HINT}"']
     for view, (name, limit) in zip(controls, limits, strict=True):
         parts.append(f'IF({limit.formula(view.at(row, column))},"","✗ {name} {limit.rule}. ")')
     return "&".join(parts)
@@ -389,7 +390,7 @@ OPS: dict[str, Op] = {
         _complaints_numpy,
         _complaints,
         "",
-        "What is wrong with the controls; empty when nothing is.",
+        "A hint, and what is wrong with the controls.",
         SUM,
         spread="cell",
         axes="scalar",

@@ -130,7 +130,7 @@ CONTROLS = {
 
 # By the last part of the path: what it is, and why.
 SENTENCES = {
-    "message": "Empty while all controls hold what they may.",
+    "message": "Says which control holds what it may not.",
     "scale": "What the scores are divided by: √head_dim, so that their size does not grow with it.",
     "sees_from": "The first key that each query sees: window and chunk limit it.",
     "sees_to": "The last key that each query sees: its own while the mask is causal.",
