@@ -13,9 +13,9 @@ from sheetgen.check import check_book
 from sheetgen.engines import ENGINES
 from sheetgen.errors import InputError
 from sheetgen.formula import Style
-from sheetgen.pages import config_page, contents_page
+from sheetgen.pages import Workbook, config_page, contents_page
 from sheetgen.placed import Placed, place
-from sheetgen.write import Workbook, write
+from sheetgen.write import write
 
 ENGINE = ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)]
 

@@ -19,10 +19,10 @@ from sheetgen.formula import Style
 from sheetgen.models import run
 from sheetgen.models.seq2seq import Seq2Seq
 from sheetgen.ops import Array, Limits
-from sheetgen.pages import config_page, contents_page, map_page
+from sheetgen.pages import Workbook, config_page, contents_page, map_page
 from sheetgen.placed import defined_name, place
 from sheetgen.tensor import Live, Trace
-from sheetgen.write import Workbook, write
+from sheetgen.write import write
 
 GOLDEN = Path(__file__).parent / "golden" / "other" / "transformer.npz"
 ENGINE = ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)]

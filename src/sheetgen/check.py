@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen import scale
+from sheetgen import compare, scale
 from sheetgen.address import Range, cell_name
 from sheetgen.book import Book, read_book
 from sheetgen.engines import ENGINES, Values
@@ -29,7 +29,7 @@ from sheetgen.models import FAMILIES, Config, fit_a_worksheet, run
 from sheetgen.notation import Notation
 from sheetgen.ops import Array, Limits
 from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE, mirrors
-from sheetgen.placed import defined_name
+from sheetgen.placed import Ran, defined_name, workbook_path
 from sheetgen.tensor import Frame, Live, Tensor, Trace
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
@@ -93,18 +93,19 @@ def check_book(book: Book, engine: str = "formulas") -> Report:
     configs = {key: _config(mine, book.path) for key, mine in settings.items()}
     values = None if engine == STATIC else ENGINES[engine](book.path, book)
     report = Report(book.path, engine)
+    places: dict[str, Range] = {}  # of every tensor of the workbook
+    models = []
+    style: Style = "cells" if any(mine.get("formulas") == "cells" for mine in settings.values()) else "blocks"
     for key, config in configs.items():
-        workbook = _Workbook(book, values, key)
-        trace = _finite(book, config, workbook)
+        trace = _finite(book, config, _Workbook(book, values, key))
+        models.append(Ran(key, config, trace, settings[key]))
         report.predictions[key] = config.prediction(trace)
-        places = _places(book, trace, key)
-        style: Style = "cells" if settings[key].get("formulas") == "cells" else "blocks"
-        comparison = _Comparison(book, values, places, style, report, key)
-        comparison.run(trace, lay_out(trace))
-        groups = [name for name in str(settings[key].get("published") or "").split(", ") if name]
-        if groups and scale.SHEET in book.sheets:
-            table = scale.table(groups, scale.sizes_of(config), trace.parameters(), _Workbook(book, values)).trace
-            _Comparison(book, values, _places(book, table), style, report).run(table, None)
+        mine = _places(book, trace, key)
+        _Comparison(book, values, mine, style, report, key).run(trace, lay_out(trace))
+        places |= {workbook_path(path, key): place for path, place in mine.items()}
+    for table in _tables(book, models, _Workbook(book, values)):
+        places |= _places(book, table)
+        _Comparison(book, values, places, style, report).run(table, None)
     return report
 
 
@@ -125,6 +126,16 @@ def standing(book: Book, engine: str = "formulas") -> dict[str, Standing]:
         places = _places(book, trace, key)
         found[key] = Standing(trace, {path: values.range(place) for path, place in places.items()})
     return found
+
+
+def _tables(book: Book, models: list[Ran], workbook: _Workbook) -> Iterator[Trace]:
+    """What the workbook computes besides its models, on sheets that are still there."""
+    published: Trace | None = None
+    if (groups := compare.groups_of(models)) and scale.SHEET in book.sheets:
+        published = scale.table_of(groups, compare.toys(models), workbook).trace
+        yield published
+    if models[0].build.get("workbook") == compare.KIND and compare.SHEET in book.sheets:
+        yield compare.computed(models, published)
 
 
 # --- the model, from the workbook alone --------------------------------------------------------------------------
@@ -299,7 +310,7 @@ class _Workbook:
 
 def _name(path: str, key: str) -> str:
     """The workbook's name of a tensor of the model `key`."""
-    return defined_name(f"{key}.{path}" if key else path)
+    return defined_name(workbook_path(path, key))
 
 
 def _places(book: Book, trace: Trace, key: str = "") -> dict[str, Range]:

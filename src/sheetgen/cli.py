@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sheetgen import __version__
 from sheetgen.errors import InputError, printable
+
+if TYPE_CHECKING:
+    from sheetgen.pages import Workbook
 
 # Options of `build` that set one field of the family.
 SIZES = {
@@ -96,7 +99,6 @@ def build(
     from sheetgen.placed import place
     from sheetgen.tensor import Source
     from sheetgen.weights import Drawn
-    from sheetgen.write import Workbook, write
 
     wanted = {name: value for name, value in sizes.items() if value is not None}
     image = None if pixels is None else _image(pixels)
@@ -125,15 +127,98 @@ def build(
     after: list[pages.Page | pages.Table] = [pages.config_page([placed]), pages.contents_page([placed])]
     if found.published:
         after.append(scale.table(found.published, scale.sizes_of(request.config), trace.parameters()))
-    workbook = Workbook(found.title, found.summary, [placed], [pages.map_page(placed)], after, formulas)
-    with _writing(target), _progress("writing", len(trace.blocks)) as step:
+    workbook = pages.Workbook(found.title, found.summary, [placed], [pages.map_page(placed)], after, formulas)
+    _save(workbook, target)
+
+
+@commands.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--text", help="The sentence that both are given.")
+@click.option("--tokens", help="The sentence as ids of the vocabulary, such as 3,1,4, counted from 0.")
+@click.option("--target", "translation", help="What is known of the translation, for encoder-decoders.")
+@click.option("--pixels", type=click.Path(path_type=Path), help="The image: a .npy file [channels, height, width].")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights of both.")
+@click.option("--weights", type=click.Choice(["byhand", "normal", "zeros"]), default="byhand", show_default=True)
+@click.option("--formulas", type=click.Choice(["blocks", "cells"]), default="blocks", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/A-B.xlsx")
+@click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
+def compare(
+    first: str,
+    second: str,
+    text: str | None,
+    tokens: str | None,
+    translation: str | None,
+    pixels: Path | None,
+    seed: int,
+    weights: Any,
+    formulas: Any,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Write A and B side by side in one workbook, with what changes between them.
+
+    Each is a preset, or in quotes a preset with options of its own: "llama2 --heads 3" "llama2 --heads 4".
+    """
+    from sheetgen import presets, seal
+    from sheetgen.compare import Side, workbook
+
+    given = presets.Given(
+        text, None if tokens is None else _ids(tokens), translation, None if pixels is None else _image(pixels)
+    )
+    sides = [Side(_request(words, given), " ".join(words)) for words in map(_split, (first, second))]
+    name = "-".join(re.sub(r"[^\w.]+", "_", side.name) for side in sides)
+    target = output or Path("generated") / f"{name}.xlsx"
+    _may_write(target, force, seal.untouched)
+    _save(workbook((sides[0], sides[1]), seed, weights, formulas), target)
+
+
+@click.command()
+@click.argument("preset")
+@_size_options
+@click.option("--set", "settings", multiple=True)
+def _model(**_: Any) -> None:
+    """A preset with options of its own, as `compare` reads them."""
+
+
+def _split(text: str) -> list[str]:
+    """A model with its options as words; raises InputError when there is none, or a quote is left open."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise InputError(f'{text!r} cannot be read ({error}): quote it like "llama2 --heads 3"') from None
+    if not words:
+        raise InputError("a model is missing: choose one of `sheetgen presets`")
+    return words
+
+
+def _request(words: list[str], given: Any) -> Any:
+    """What a preset with options asks for, such as `llama2 --heads 3`; raises InputError naming it."""
+    from sheetgen import presets
+
+    try:
+        options = _model.make_context("compare", list(words)).params
+    except click.ClickException as error:
+        raise InputError(f"{' '.join(words)}: {error.format_message()}") from None
+    preset, settings = presets.find(options.pop("preset")), options.pop("settings")
+    sizes = {name: value for name, value in options.items() if value is not None}
+    return presets.request(preset, sizes | dict(map(presets.parse_setting, settings)), given)
+
+
+def _save(workbook: Workbook, target: Path) -> None:
+    """Write the workbook and say what it holds."""
+    from sheetgen.write import write
+
+    blocks = sum(len(model.trace.blocks) for model in workbook.models)
+    with _writing(target), _progress("writing", blocks) as step:
         target.parent.mkdir(parents=True, exist_ok=True)
         summary = write(target, workbook, step)
+    parameters = " + ".join(f"{model.trace.parameters():,}" for model in workbook.models)
     click.echo(f"wrote       {target}")
     click.echo(f"sheets      {', '.join(summary.sheets)}")
     click.echo(f"cells       {summary.cells:,}")
     click.echo(f"formulas    {summary.formulas:,}")
-    click.echo(f"parameters  {trace.parameters():,} (red cells)")
+    click.echo(f"parameters  {parameters} (red cells)")
     click.echo(f"check it    sheetgen check {shlex.quote(str(target))}")
 
 

@@ -14,8 +14,10 @@ from typing import Any
 
 from sheetgen import words
 from sheetgen.address import Range
+from sheetgen.formula import Style
 from sheetgen.placed import Placed
 from sheetgen.tensor import Frame, Tensor, Trace, apply
+from sheetgen.theme import LIGHT, Theme
 
 MAP, MODEL, CONFIG, CONTENTS = "Map", "Model", "Config", "Contents"
 SETTING, VALUE, MEANING = "setting", "value", "meaning"  # heads of the columns of Config
@@ -50,6 +52,15 @@ class Page:
     widths: list[float]
     cells: list[Cell] = field(default_factory=list)
     mirrors: list[Mirror] = field(default_factory=list)
+    levels: dict[int, bool] = field(default_factory=dict)  # rows that belong to the one above: folded up or not
+
+    def cell(self, row: int, column: int, value: str | float | bool, look: str = "CELL", indent: int = 0) -> None:
+        """One cell."""
+        self.cells.append(Cell(row, column, value, look, "", indent))
+
+    def link(self, row: int, column: int, text: str, name: str) -> None:
+        """One cell that leads to a defined name."""
+        self.cells.append(Cell(row, column, text, "LINK", name))
 
     def row(self, row: int, *values: str | float | bool, look: str = "CELL", link: str = "", indent: int = 0) -> None:
         """A row from column A on; the first cell carries the link and the indent."""
@@ -77,6 +88,19 @@ class Table:
             self.notes[row, column] = text
 
 
+@dataclass
+class Workbook:
+    """What is written: the sheets in their order, those of the models between `first` and `last`."""
+
+    title: str
+    subject: str
+    models: Sequence[Placed]
+    first: Sequence[Page | Table]
+    last: Sequence[Page | Table]
+    style: Style = "blocks"
+    theme: Theme = LIGHT
+
+
 def settings_of(model: Placed) -> dict[str, Any]:
     """What Config holds: how the model was built, then every size of the family."""
     request = model.request
@@ -101,6 +125,8 @@ def config_page(models: Sequence[Placed], title: str = "") -> Page:
         "preset": first.request.preset.summary if alone else "What it was made from.",
         "family": "Which equations.",
         "published": "The published models on the sheet Scale, by group.",
+        "workbook": "What the models were put together for; empty when there is only one.",
+        "like": "The published models that it is a small form of.",
         "seed": "Weights are drawn from it, each number by itself: growing the model leaves the others as they are.",
         "weights": "How weights were drawn: byhand (one decimal), normal, zeros; checkpoint: they were read from one.",
         "cut": "What of the checkpoint is not in this workbook.",

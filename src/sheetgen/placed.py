@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sheetgen.address import Range
 from sheetgen.layout import SHEET, Layout, lay_out
+from sheetgen.models import Config
 from sheetgen.presets import Request
-from sheetgen.tensor import Trace
+from sheetgen.tensor import Tensor, Trace
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A model of a workbook as far as sheets that compute with several models need it.
+
+    build: what Config says of it before its sizes.
+    """
+
+    key: str
+    config: Config
+    trace: Trace
+    build: Mapping[str, Any]
+
+    def seen(self, path: str) -> Tensor:
+        """One of its blocks as an operand for other sheets."""
+        block = self.trace[path]
+        tensor = Tensor(block.value, kind=block.kind, axes=block.axes)
+        tensor.path = workbook_path(path, self.key)
+        return tensor
 
 
 @dataclass(frozen=True)
@@ -33,9 +55,14 @@ class Placed:
         """The sheet it stands on."""
         return self.layout.sheet
 
+    @property
+    def ran(self) -> Ran:
+        """What other sheets compute with."""
+        return Ran(self.key, self.request.config, self.trace, self.build)
+
     def path(self, path: str) -> str:
-        """The path of one of its tensors within the workbook: `layer_0.out` → `a.layer_0.out`."""
-        return f"{self.key}.{path}" if self.key else path
+        """The path of one of its tensors within the workbook."""
+        return workbook_path(path, self.key)
 
     def name(self, path: str) -> str:
         """The workbook's name of one of its tensors."""
@@ -55,6 +82,11 @@ def place(
     """The model on its sheet. `given_by`: the model whose words and inputs it repeats, as far as both have them."""
     links = _shared(given_by, trace) if given_by else {}
     return Placed(request, build, trace, lay_out(trace, sheet), key, title or request.preset.title, links)
+
+
+def workbook_path(path: str, key: str) -> str:
+    """The path of a tensor of the model `key` within the workbook: `layer_0.out` → `a.layer_0.out`."""
+    return f"{key}.{path}" if key else path
 
 
 def defined_name(path: str) -> str:

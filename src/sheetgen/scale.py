@@ -497,17 +497,30 @@ class _Published(Drawn):
 PUBLISHED = _Published(0, "zeros", {})
 
 
+@dataclass(frozen=True)
+class Toy:
+    """A model of the workbook: its sizes (`sizes_of`), its red cells, and what its row is called."""
+
+    sizes: Mapping[str, float]
+    parameters: int = 0
+    name: str = TOY
+
+
 def table(
     names: Sequence[str],
     toy: Mapping[str, float] | None = None,
     parameters: int | None = None,
     source: Columns | None = None,
 ) -> Table:
-    """The sheet for the groups `names`, which share an equation, with a row for the toy and a free one.
+    """The sheet for the groups `names`, with a row for the one model of the workbook: its sizes and red cells."""
+    return table_of(names, [] if toy is None else [Toy(toy, parameters or 0)], source)
 
-    toy: sizes of the workbook's own model (`sizes_of`); what it does not say is as in the first group.
-    parameters: its red cells. source: a workbook whose numbers count instead of the published ones.
-    Raises InputError for an unknown group, groups of two kinds, or a size that the toy lacks.
+
+def table_of(names: Sequence[str], toys: Sequence[Toy], source: Columns | None = None) -> Table:
+    """The sheet for the groups `names`, which share an equation, with a row for each toy and a free one.
+
+    What a toy does not say is as in the first group. source: a workbook whose numbers count instead of the published
+    ones. Raises InputError for an unknown group, groups of two kinds, or a size that a toy lacks.
     """
     chosen = [_find_group(name) for name in names]
     if len({group.equation for group in chosen}) != 1:
@@ -518,12 +531,14 @@ def table(
     notes = {model.name: model.note for model in models}
     facts = _facts(models)
     own: Mapping[str, float] = models[-1].sizes
-    if toy is not None:
-        own = {**chosen[0].common, **toy}
-        rows.append(_row(TOY, own, equation))
-        notes[TOY] = "The model of this workbook. What it is compared with is the number of its red cells."
-        facts["total"].append(float(parameters or 0))
+    for toy in toys:
+        own = {**chosen[0].common, **toy.sizes}
+        rows.append(_row(toy.name, own, equation))
+        notes[toy.name] = "A model of this workbook. What it is compared with is the number of its red cells."
+        facts["total"].append(float(toy.parameters))
         facts["context"].append(0.0)
+    if len(toys) == 1:
+        notes[toys[0].name] = "The model of this workbook. What it is compared with is the number of its red cells."
     rows.append(_row(FREE, own, equation))
     notes[FREE] = "Type sizes here. The row begins as a copy of the one above."
     facts["context"].append(0.0)

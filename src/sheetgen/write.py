@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,31 +17,18 @@ from xlsxwriter.worksheet import Worksheet
 from sheetgen import seal, words
 from sheetgen.address import Range
 from sheetgen.decor import Decor, Mark, levels
-from sheetgen.formula import CellFormula, Style, formulas_of
+from sheetgen.formula import CellFormula, formulas_of
 from sheetgen.layout import Label, Layout, Title
 from sheetgen.ops import Array, Limits
-from sheetgen.pages import Page, Table
+from sheetgen.pages import Page, Table, Workbook
 from sheetgen.placed import Placed, defined_name
 from sheetgen.tensor import Tensor
-from sheetgen.theme import LIGHT, Look, Theme
+from sheetgen.theme import Look
 
 CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same bytes
 PAPER = 8  # A3: XlsxWriter's number
 Progress = Callable[[str], None]  # called with the path of each block that has been written
 Looks = Callable[[int, int], Format]  # (row, column) → the format of that cell
-
-
-@dataclass
-class Workbook:
-    """What is written: the sheets in their order, those of the models between `first` and `last`."""
-
-    title: str
-    subject: str
-    models: Sequence[Placed]
-    first: Sequence[Page | Table]
-    last: Sequence[Page | Table]
-    style: Style = "blocks"
-    theme: Theme = LIGHT
 
 
 @dataclass
@@ -348,6 +335,12 @@ class _Writer:
         sheet.hide_gridlines(2)
         self.paper(sheet)
         sheet.fit_to_pages(1, 0)
+        if page.levels:
+            sheet.outline_settings(symbols_below=False)
+        for row, folded in page.levels.items():
+            sheet.set_row(row, None, None, {"level": 1, "hidden": folded})
+            if folded and row - 1 not in page.levels:
+                sheet.set_row(row - 1, None, None, {"collapsed": True})
         for cell in page.cells:
             look = self.look(self.theme.text(cell.look, **({"indent": cell.indent} if cell.indent else {})))
             self.summary.cells += 1

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.parsers import expat
 
@@ -40,11 +40,25 @@ def recompute(path: Path, _book: Book | None = None) -> Values:
         return Values({name: grid_of(cells) for name, cells in read_values(copy).items()})
 
 
+def recompute_all(paths: Sequence[Path]) -> list[Values]:
+    """Every formula of several workbooks, computed by one start of LibreOffice."""
+    with tempfile.TemporaryDirectory(prefix="sheetgen-") as folder:
+        copies = [Path(folder) / f"{i}.xlsx" for i in range(len(paths))]
+        _recalculate(paths, copies)
+        return [Values({name: grid_of(cells) for name, cells in read_values(copy).items()}) for copy in copies]
+
+
 def recalculated_copy(path: Path, target: Path, form: str = "xlsx", change: Change | None = None) -> None:
     """Writes to `target` the workbook as LibreOffice recalculates and saves it, in the form with this extension.
 
     `change` is applied to the parts of the copy that LibreOffice reads.
     """
+    _recalculate([path], [target], form, change)
+
+
+def _recalculate(
+    paths: Sequence[Path], targets: Sequence[Path], form: str = "xlsx", change: Change | None = None
+) -> None:
     command = soffice()
     if command is None:
         raise EngineUnavailable("LibreOffice is not installed: install it, so that soffice is on the PATH")
@@ -54,23 +68,27 @@ def recalculated_copy(path: Path, target: Path, form: str = "xlsx", change: Chan
         user.mkdir(parents=True)
         (user / "registrymodifications.xcu").write_text(_ALWAYS_RECALCULATE, encoding="utf-8")
         (folder / "out").mkdir()
-        drop_cached_values(path, folder / "book.xlsx", change)  # a name without surprises
+        copies = [folder / f"book{i}.xlsx" for i in range(len(paths))]  # names without surprises
+        for path, copy in zip(paths, copies, strict=True):
+            drop_cached_values(path, copy, change)
+        told = ", ".join(map(str, paths))
         _run(
             [
                 command,
                 f"-env:UserInstallation={(folder / 'profile').as_uri()}",
                 *("--headless", "--norestore", "--nologo", "--convert-to", form),
-                *("--outdir", str(folder / "out"), str(folder / "book.xlsx")),
+                *("--outdir", str(folder / "out"), *map(str, copies)),
             ],
-            path,
+            told,
         )
-        result = folder / "out" / f"book.{form}"
-        if not result.exists():
-            raise EngineError(f"LibreOffice could not open {path}")
-        shutil.move(result, target)
+        for path, copy, target in zip(paths, copies, targets, strict=True):
+            result = folder / "out" / f"{copy.stem}.{form}"
+            if not result.exists():
+                raise EngineError(f"LibreOffice could not open {path}")
+            shutil.move(result, target)
 
 
-def _run(command: list[str], path: Path) -> None:
+def _run(command: list[str], what: str) -> None:
     """Runs soffice, which starts processes of its own: at the end of the patience all of them are ended."""
     with subprocess.Popen(
         command,
@@ -89,10 +107,10 @@ def _run(command: list[str], path: Path) -> None:
             else:
                 process.kill()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise EngineError(f"LibreOffice took more than {TIMEOUT} s for {path}: it was stopped") from None
+                raise EngineError(f"LibreOffice took more than {TIMEOUT} s for {what}: it was stopped") from None
             raise
     if process.returncode != 0:
-        raise EngineError(f"LibreOffice failed on {path}: {' '.join(output.split())[:300]}")
+        raise EngineError(f"LibreOffice failed on {what}: {' '.join(output.split())[:300]}")
 
 
 def drop_cached_values(path: Path, target: Path, change: Change | None = None) -> None:
