@@ -22,7 +22,7 @@ from sheetgen.ops import Array, Limits
 from sheetgen.tensor import Live, Tensor, Trace
 
 FAMILY = "family"
-_INDEX = re.compile(r"\b(layer|head|kv|expert)_(\d+)")
+_INDEX = re.compile(r"(?<![a-z])(layer|head|kv|expert)_(\d+)")
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def causes(a: Config, b: Config, first: Trace, second: Trace) -> list[Cause]:
     """
     order = differing(first, second)
     whose = _blame(a, b)
-    if "moe_every" in whose.values():  # how many experts work is a matter of experts
-        whose |= {"control.top_k": "moe_every"}
+    if "moe_every" in whose.values():  # what is said of experts, wherever they come from
+        whose |= dict.fromkeys(_OF_EXPERTS, "moe_every")
     values = [_values(config) for config in (a, b)]
     found = []
     # Controls stand on top of the sheet: they say nothing about the order of computation.
@@ -161,6 +161,7 @@ NEVER = 1_000_000
 _NEUTRAL: Mapping[str, Any] = {"moe_every": NEVER, "nope_every": NEVER, "temperature": False}
 # What a family adds all the same, by the setting that it is about.
 _MEANS = {"mixture": "moe_every", "llama4": "attention_chunk_size"}
+_OF_EXPERTS = ("control.top_k", "control.renormalise", "control.equal_weights")
 
 
 def _neutral(name: str, start: Mapping[str, Any], goal: Mapping[str, Any]) -> Any:
