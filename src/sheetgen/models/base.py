@@ -41,8 +41,9 @@ class Config:
         raise NotImplementedError
 
     def __post_init__(self) -> None:
+        kinds = get_type_hints(type(self))  # slow: once, not for every field
         for f in dataclasses.fields(self):
-            _check_type(f, get_type_hints(type(self))[f.name], getattr(self, f.name))
+            _check_type(f, kinds[f.name], getattr(self, f.name))
 
     def forward(self) -> None:
         """Compute the model once; each named tensor enters the open trace."""
