@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 PRESETS := llama1 llama2 llama3 llama4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-hf lint format types generated gallery benchmark
+.PHONY: help install demo test test-hf lint format types generated gallery benchmark mutations
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -44,3 +44,6 @@ gallery: ## Draw every preset's Map and Model into docs/gallery (needs LibreOffi
 
 benchmark: ## Time the check of workbooks, small to large.
 	$(PYTHON) benchmarks/check_speed.py
+
+mutations: ## Break every block of every preset in every way, and see that check finds it (half an hour).
+	$(PYTHON) tests/mutations.py --write docs/mutations.md

@@ -29,12 +29,15 @@ import numpy as np
 from helpers import build
 
 from sheetgen import check as checking
-from sheetgen import presets
+from sheetgen import presets, scale
 from sheetgen.address import Range, parse_range
 from sheetgen.book import Book, Constant, Formula, Sheet, read_book, tokens
 from sheetgen.check import STATIC, Report, check_book
 from sheetgen.engines import ENGINES, Values, cut, with_formulas
 from sheetgen.formula import Style, formulas_of
+from sheetgen.layout import lay_out
+from sheetgen.models import run
+from sheetgen.notation import Notation
 from sheetgen.tensor import Tensor
 
 STYLES: tuple[Style, ...] = ("blocks", "cells")
@@ -102,7 +105,7 @@ class Lab:
         self._grids = {name: grid.copy() for name, grid in self._empty.items()}
         for i in sorted(range(len(self.formulas)), key=self._position.__getitem__):
             with_formulas._put(self._grids, self.formulas[i].range, self._compute(self.formulas[i], self._grids))
-        self.values = Values({name: with_formulas.outward(grid) for name, grid in self._grids.items()})
+        self.values = Values({name: _shown(grid) for name, grid in self._grids.items()})
         self.areas = list(self._areas())
         self.owner_of = {area.path: area.range for area in self.areas[::-1]}
 
@@ -171,7 +174,7 @@ class Lab:
             touched += self._follow(touched, removed, grids)
             changed = changed or self._changed(touched, grids)
         for area in touched:
-            with_formulas._put(shown, area, with_formulas.outward(with_formulas._take(grids, area)))
+            with_formulas._put(shown, area, _shown(with_formulas._take(grids, area)))
         return Broken(book, Values(shown), changed, touched)
 
     def _circular(self, mutation: Mutation, removed: list[int]) -> bool:
@@ -204,7 +207,7 @@ class Lab:
         return found
 
     def _changed(self, touched: list[Range], grids: dict[str, np.ndarray]) -> bool:
-        new = (with_formulas.outward(with_formulas._take(grids, area)) for area in touched)
+        new = (_shown(with_formulas._take(grids, area)) for area in touched)
         return any(_other(self.values.range(area), values) for area, values in zip(touched, new, strict=True))
 
     def _owners(self, area: Range) -> set[int]:
@@ -232,6 +235,10 @@ class Lab:
         """`check` of the broken workbook, whose values are known already."""
         with mock.patch.dict(ENGINES, {"formulas": lambda _path, _book=None: values}):
             return check_book(book, engine)
+
+
+def _shown(grid: np.ndarray) -> np.ndarray:
+    return with_formulas.mapped(with_formulas.outward, grid)
 
 
 def _meet(one: Range, other: Range) -> bool:
@@ -595,11 +602,11 @@ def remembered(dirty: Callable[[Range], bool]) -> Iterator[None]:
         return {path: [area for area in found if dirty(area.range)] for path, found in areas.items()}
 
     with (
-        mock.patch.object(checking, "run", once(checking.run, lambda config, _: config)),
-        mock.patch.object(checking, "lay_out", once(checking.lay_out, lambda trace, *_: id(trace))),
-        mock.patch.object(checking.scale, "table", once(checking.scale.table, lambda groups, *_: tuple(groups))),
+        mock.patch.object(checking, "run", once(run, lambda config, _: config)),
+        mock.patch.object(checking, "lay_out", once(lay_out, lambda trace, *_: id(trace))),
+        mock.patch.object(scale, "table", once(scale.table, lambda groups, *_: tuple(groups))),
         mock.patch.object(checking, "formulas_of", once(formulas_of, lambda tensor, place, *_: (id(tensor), place))),
-        mock.patch.object(checking, "Notation", once(checking.Notation, lambda _: "")),
+        mock.patch.object(checking, "Notation", once(Notation, lambda _: "")),
         mock.patch.object(comparison, "_areas", touched_areas),
     ):
         yield
@@ -670,13 +677,66 @@ def main() -> int:
             for line in result.missed[:20]:
                 print(f"  {line}", flush=True)
     if arguments.write:
-        arguments.write.write_text(table(results), encoding="utf-8")
+        arguments.write.write_text(page(results), encoding="utf-8")
     return 1 if any(result.missed for result in results) else 0
 
 
-def table(results: list[Result]) -> str:
-    """The page of the results."""
-    return str(results)
+PAGE = """# Mutations: what `check` finds
+
+Every block of every preset, the names along it, its copy on the Map and the columns of Scale were broken in all ways
+below that apply, one at a time, with formulas per block and per cell: {total:,} broken workbooks. Of the many alike
+formulas of a block one is broken. `make mutations` writes this page anew.
+
+`check` must name the broken tensor, and no other, as soon as any value changes by more than 1e-9 (relative above 1):
+**{caught:,} of {changing:,}**. `check --static` must name it always, also where no value changes today: **{static:,} of
+{total:,}**. A number in place of a formula is named by both, whatever the number. {missed}
+
+{legend}
+
+## `check`: mutations that change a value, caught / all
+
+{check_table}
+
+## `check --static`: all mutations, caught / all
+
+{static_table}
+"""
+
+
+def page(results: list[Result]) -> str:
+    """The results as docs/mutations.md."""
+    legend = "\n".join(f"* **{name}**: {words}" for name, (words, _) in KINDS.items())
+    caught, changing, static, total = (_sum(results, name) for name in ("caught", "changing", "static", "total"))
+    missed = sum(len(result.missed) for result in results)
+    return PAGE.format(
+        total=total.total(),
+        caught=caught.total(),
+        changing=changing.total(),
+        static=static.total(),
+        missed=f"**{missed} times something was missed or wrongly named.**" if missed else "Nothing was missed.",
+        legend=legend,
+        check_table=_table(results, "caught", "changing"),
+        static_table=_table(results, "static", "total"),
+    )
+
+
+def _sum(results: list[Result], name: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts += getattr(result, name)
+    return counts
+
+
+def _table(results: list[Result], part: str, whole: str) -> str:
+    """Presets down, kinds across, and the sum of each."""
+    presets_ = sorted({result.preset for result in results})
+    lines = [["preset", *KINDS, "all"], [":--", *["--:"] * (len(KINDS) + 1)]]
+    for preset in [*presets_, "all"]:
+        mine = [result for result in results if preset in (result.preset, "all")]
+        some, many = _sum(mine, part), _sum(mine, whole)
+        cells = [(some[kind], many[kind]) for kind in KINDS] + [(some.total(), many.total())]
+        lines.append([f"`{preset}`" if preset != "all" else "all", *(f"{a}/{b}" if b else "–" for a, b in cells)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":
