@@ -18,11 +18,11 @@ from sheetgen.engines import ENGINES
 SMALL = ("--set", "n_layers=2", "--set", "n_heads=2")
 # Every so-manieth, another share of each; together they have all kinds.
 SAMPLES = [
-    ("llama4", "blocks", 17, (*SMALL, "--set", "n_kv_heads=1", "--set", "n_experts=2")),
-    ("llama1", "cells", 29, SMALL),
-    ("transformer", "blocks", 41, ()),
-    ("nsa", "blocks", 23, ()),
-    ("vit", "cells", 37, ()),
+    ("llama4", "blocks", 43, (*SMALL, "--set", "n_kv_heads=1", "--set", "n_experts=2")),
+    ("llama1", "cells", 71, SMALL),
+    ("transformer", "blocks", 97, ()),
+    ("nsa", "blocks", 61, ()),
+    ("vit", "cells", 71, ()),
 ]
 
 

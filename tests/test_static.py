@@ -45,6 +45,7 @@ def same(found: str, expected: str, array: bool = False) -> bool:
         ("=A1*1303.79729380881", "=A1*1303.7972938088065"),
         ("=_xlfn.NORM.S.DIST(A1,TRUE)", "=NORM.S.DIST(A1,TRUE)"),
         ("=_xlfn._xlws.SORT(A1)", "=SORT(A1)"),
+        ("=IF(A1,true(),FALSE())", "=IF(A1,TRUE,FALSE)"),
     ],
 )
 def test_spelling_is_no_difference(found: str, expected: str) -> None:

@@ -1,7 +1,7 @@
 """What a formula says, apart from how a program spells it.
 
 Excel, LibreOffice and others rewrite formulas when they save: blanks, `$`, the case of functions, `_xlfn.` before
-newer ones, `Model!` before cells of the same sheet, 0.00001 for 1E-05. `Notation.read` takes all of that away.
+newer ones, `Model!` before cells of the same sheet, 0.00001 for 1E-05, TRUE() for TRUE. `Notation.read` takes all of that away.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class Notation:
             if blank and token[0] == "range" and result and result[-1][0] == "range":
                 result.append(("infix", " "))
             blank = False
+            if token == ("bracket", ")") and result and result[-1] in (("call", "TRUE"), ("call", "FALSE")):
+                token = "logical", str(result.pop()[1])
             result.append(token)
         return tuple(result)
 
