@@ -6,6 +6,7 @@ takes the weights by the paths of the workbook and gives every tensor by its pat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +14,24 @@ import numpy as np
 
 from sheetgen.ops import Array
 
+# What the controls of the sheet say when nobody has turned them; those of the sizes are the sizes'.
+USUAL = {
+    "causal": "on", "window": 0, "attention_scale": "on", "attention_temperature": 1.0, "rope": "on",
+    "added_positions": "off", "norm": "rms", "output_temperature": 1.0, "renormalise": "off", "equal_weights": "off",
+    "gate": "sigmoid", "activation": "silu", "gated": "on",
+}  # fmt: skip
+
 
 def rms_norm(x: Array, eps: float) -> Array:
     """Every row at root mean square 1. [T, d] → [T, d]."""
     return np.asarray(x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + eps))
+
+
+def norm(x: Array, eps: float, kind: str) -> Array:
+    """RMSNorm, LayerNorm without its gain and shift, or nothing. [T, d] → [T, d]."""
+    if kind == "none":
+        return x
+    return rms_norm(x - x.mean(axis=-1, keepdims=True) if kind == "layer" else x, eps)
 
 
 def softmax(x: Array) -> Array:
@@ -29,9 +44,22 @@ def sigmoid(x: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
-def swiglu(x: Array, w: Mapping[str, Array], part: str) -> Array:
-    gate = x @ w[f"{part}.W_gate"].T
-    return np.asarray((gate * sigmoid(gate) * (x @ w[f"{part}.W_up"].T)) @ w[f"{part}.W_down"].T)
+def gelu_tanh(x: Array) -> Array:
+    return np.asarray(x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
+
+
+CURVES = {
+    "silu": lambda x: x * sigmoid(x),
+    "relu": lambda x: x.clip(0),
+    "relu2": lambda x: x.clip(0) ** 2,
+    "gelu": lambda x: x / 2 * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
+    "gelu_tanh": gelu_tanh,
+}
+
+
+def swiglu(x: Array, w: Mapping[str, Array], part: str, k: Mapping[str, Any] = USUAL) -> Array:
+    gate, up, curve = x @ w[f"{part}.W_gate"].T, x @ w[f"{part}.W_up"].T, CURVES[k["activation"]]
+    return np.asarray((curve(gate) * up if k["gated"] == "on" else curve(up)) @ w[f"{part}.W_down"].T)
 
 
 def rope(x: Array, frequencies: Array, pairing: str) -> Array:
@@ -44,65 +72,99 @@ def rope(x: Array, frequencies: Array, pairing: str) -> Array:
     return np.stack([turned.real, turned.imag], axis=-1).reshape(x.shape)
 
 
-def visible(tokens: int, chunk: int | None) -> Array:
-    """Which keys (columns) a query (row) sees."""
+def visible(tokens: int, chunk: int = 0, window: int = 0, causal: bool = True) -> Array:
+    """Which keys (columns) a query (row) sees; a chunk or window of 0 is no limit."""
     query, key = np.arange(tokens)[:, None], np.arange(tokens)[None]
-    return (key <= query) if chunk is None else (key <= query) & (key // chunk == query // chunk)
+    seen = (key <= query) if causal else np.full((tokens, tokens), True)
+    seen &= (key // chunk == query // chunk) if chunk else True
+    return np.asarray(seen & (abs(query - key) < window) if window else seen)
 
 
-def experts(c: Any, x: Array, w: Mapping[str, Array], part: str) -> Array:
-    """Shared expert plus the top-k of the others, whose inputs are scaled by the sigmoid of the router. [T, d]."""
+def experts(c: Any, x: Array, w: Mapping[str, Array], part: str, k: Mapping[str, Any] = USUAL) -> Array:
+    """Shared expert plus the top-k of the others, whose inputs are scaled by the weight from the router. [T, d]."""
     logits = x @ w[f"{part}.router.W_router"].T  # [T, E]
-    y = swiglu(x, w, f"{part}.shared")
+    y = swiglu(x, w, f"{part}.shared", k)
     for t in range(len(x)):
-        for e in np.argsort(-logits[t], kind="stable")[: c.top_k]:
-            y[t] += swiglu(sigmoid(logits[t, e]) * x[t : t + 1], w, f"{part}.expert_{e}")[0]
+        chosen = np.argsort(-logits[t], kind="stable")[: k.get("top_k", c.top_k)]
+        on = [e for e in chosen if k.get(f"{part}_expert_{e}", "on") == "on"]
+        weights = softmax(logits[t : t + 1])[0] if k["gate"] == "softmax" else sigmoid(logits[t])
+        if k["equal_weights"] == "on":
+            weights = np.ones_like(weights)
+        if k["renormalise"] == "on" and on:
+            weights = weights / weights[on].sum()
+        for e in on:
+            y[t] += swiglu(weights[e] * x[t : t + 1], w, f"{part}.expert_{e}", k)[0]
     return y
 
 
-def forward(c: Any, w: Mapping[str, Array], ids: list[int], frequencies: Array | None = None) -> dict[str, Array]:
+def added(tokens: int, width: int) -> Array:
+    """Sines and cosines in turn, of waves that grow longer. [T, d]."""
+    place, wave = np.arange(tokens)[:, None], np.arange(width)[None] // 2
+    angle = place / 10000 ** (2 * wave / width)
+    return np.where(np.arange(width) % 2 == 0, np.sin(angle), np.cos(angle))
+
+
+def forward(
+    c: Any,
+    w: Mapping[str, Array],
+    ids: list[int],
+    frequencies: Array | None = None,
+    controls: Mapping[str, Any] | None = None,
+) -> dict[str, Array]:
     """All tensors of the contract and a few more, by path; features × tokens.
 
-    c: the sizes. frequencies [h/2]: instead of θ^(−2i/h), for checkpoints with scaled RoPE.
+    c: the sizes. frequencies [h/2]: instead of θ^(−2i/h), for checkpoints with scaled RoPE. controls: those turned.
     """
     llama4 = c.family == "llama4"
     found: dict[str, Array] = {}
+    k: dict[str, Any] = {**USUAL, **(controls or {})}
+    theta, eps = k.get("rope_theta", c.rope_theta), k.get("norm_eps", c.norm_eps)
     if frequencies is None:
-        frequencies = c.rope_theta ** (-np.arange(0, c.head_dim, 2) / c.head_dim)
+        frequencies = theta ** (-np.arange(0, c.head_dim, 2) / c.head_dim)
+    if k["rope"] == "off":
+        frequencies = 0 * frequencies
     x = w["W_E"][ids]  # [T, d]
+    if k["added_positions"] == "on":
+        x = x + added(len(ids), c.d_model)
     found["tokens"] = np.array(ids, dtype=float)[:, None]
     found["embed"] = x
     for i in range(c.n_layers):
         layer = f"layer_{i}"
         turning = not llama4 or (i + 1) % c.nope_every != 0
-        h = found[f"{layer}.norm_1"] = rms_norm(x, c.norm_eps) * w[f"{layer}.w_norm_1"].T
-        mask = visible(len(ids), c.attention_chunk_size if llama4 and turning else None)
+        h = found[f"{layer}.norm_1"] = norm(x, eps, k["norm"]) * w[f"{layer}.w_norm_1"].T
+        local = turning or not llama4 or c.nope_every == 1
+        chunk = k.get("attention_chunk_size", c.attention_chunk_size if llama4 and turning else 0)
+        mask = visible(len(ids), chunk if local else 0, k["window"] if local else 0, k["causal"] == "on")
 
         def prepared(q: Array, turning: bool = turning) -> Array:
             q = rope(q, frequencies, c.rope_pairing) if turning else q
-            return rms_norm(q, c.norm_eps) if llama4 and turning and c.qk_norm == "unit" else q
+            return rms_norm(q, eps) if llama4 and turning and c.qk_norm == "unit" else q
 
         outputs = []
         for j in range(c.n_heads):
             head, g = f"{layer}.head_{j}", j // (c.n_heads // c.n_kv_heads)
             kv = head if c.n_kv_heads == c.n_heads else f"{layer}.kv_{g}"
             q = found[f"{head}.Q"] = h @ w[f"{head}.W_Q"].T
-            k = found[f"{kv}.K"] = h @ w[f"{kv}.W_K"].T
+            key = found[f"{kv}.K"] = h @ w[f"{kv}.W_K"].T
             v = found[f"{kv}.V"] = h @ w[f"{kv}.W_V"].T
-            q, k = prepared(q), prepared(k)
+            q, key = prepared(q), prepared(key)
             if not turning:
                 q = q * (1 + c.attn_scale * np.log1p(np.floor((np.arange(len(ids)) + 1) / c.floor_scale)))[:, None]
-            scores = np.where(mask, q @ k.T / np.sqrt(c.head_dim), -np.inf)
+            scale = (np.sqrt(c.head_dim) if k["attention_scale"] == "on" else 1.0) * k["attention_temperature"]
+            scores = np.where(mask, q @ key.T / scale, -np.inf)
             pattern = found[f"{head}.pattern"] = softmax(scores)
             found[f"{head}.z"] = pattern @ v
-            outputs.append(found[f"{head}.z"])
+            outputs.append(found[f"{head}.z"] * (k.get(f"{layer}_head_{j}", "on") == "on"))
+        x = x * (k.get(f"{layer}_residual_1", "on") == "on")
         x = found[f"{layer}.mid"] = x + np.concatenate(outputs, axis=1) @ w[f"{layer}.W_O"].T
-        h = found[f"{layer}.norm_2"] = rms_norm(x, c.norm_eps) * w[f"{layer}.w_norm_2"].T
+        h = found[f"{layer}.norm_2"] = norm(x, eps, k["norm"]) * w[f"{layer}.w_norm_2"].T
         mixed = llama4 and (i + 1) % c.moe_every == 0
-        x = found[f"{layer}.out"] = x + (experts(c, h, w, layer) if mixed else swiglu(h, w, f"{layer}.ffn"))
-    h = found["final_norm"] = rms_norm(x, c.norm_eps) * w["w_final_norm"].T
+        x = x * (k.get(f"{layer}_residual_2", "on") == "on")
+        y = experts(c, h, w, layer, k) if mixed else swiglu(h, w, f"{layer}.ffn", k)
+        x = found[f"{layer}.out"] = x + y
+    h = found["final_norm"] = norm(x, eps, k["norm"]) * w["w_final_norm"].T
     found["logits"] = h @ w["W_U"].T
-    found["probs"] = softmax(found["logits"])
+    found["probs"] = softmax(found["logits"] / k["output_temperature"])
     return {path: np.asarray(value).T for path, value in found.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 import sys
@@ -59,6 +60,9 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--tokens", help="The sentence as ids of the vocabulary, such as 3,1,4, counted from 0.")
 @click.option("--target", "translation", help="What is known of the translation, for an encoder-decoder.")
 @click.option("--pixels", type=click.Path(path_type=Path), help="The image: a .npy file [channels, height, width].")
+@click.option(
+    "--controls", metavar="WHICH", help="usual, all, none, or names: live switches on top of the model (see README)."
+)
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Any setting of the Config sheet.")
 @click.option("--seed", type=int, show_default="0", help="Seed of the weights.")
 @click.option(
@@ -84,6 +88,7 @@ def build(
     tokens: str | None,
     translation: str | None,
     pixels: Path | None,
+    controls: str | None,
     settings: tuple[str, ...],
     seed: int | None,
     weights: Any,
@@ -100,7 +105,7 @@ def build(
     from sheetgen.tensor import Source
     from sheetgen.weights import Drawn
 
-    wanted = {name: value for name, value in sizes.items() if value is not None}
+    wanted: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     image = None if pixels is None else _image(pixels)
     given = presets.Given(text, None if tokens is None else _ids(tokens), translation, image)
     source: Source
@@ -110,12 +115,16 @@ def build(
         _refuse_own(preset, own | {"set": settings or None, "seed": seed, "weights": weights})
         model = convert(folder, given, wanted.get("n_layers"), keep_vocab)
         request, source = model.request, model.source
+        if controls is not None:
+            request = dataclasses.replace(request, config=dataclasses.replace(request.config, controls=controls))
         made = {"weights": "checkpoint", "cut": model.cut, "formulas": formulas}
     elif preset is None or keep_vocab is not None:
         need = "PRESET is missing" if preset is None else "--keep-vocab cuts a checkpoint"
         raise InputError(f"{need}: choose one of `sheetgen presets`, or a checkpoint by --from DIR")
     else:
-        request = presets.request(presets.find(preset), wanted | dict(map(presets.parse_setting, settings)), given)
+        wanted |= dict(map(presets.parse_setting, settings))
+        wanted |= {} if controls is None else {"controls": controls}
+        request = presets.request(presets.find(preset), wanted, given)
         source = Drawn(seed or 0, weights or "byhand", request.texts, request.arrays)
         made = {"seed": seed or 0, "weights": weights or "byhand", "formulas": formulas}
     found = request.preset
@@ -320,8 +329,6 @@ def picture(file: Path, output: Path | None, sheets: tuple[str, ...], dpi: int) 
 @commands.command()
 def presets() -> None:
     """List the presets: sizes and papers."""
-    import dataclasses
-
     from rich.console import Console
     from rich.table import Table
 

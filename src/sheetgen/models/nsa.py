@@ -201,7 +201,7 @@ class Nsa(Decoder):
                 with scope("compressed", "Compressed branch: every complete block as one key and one value"):
                     q = q.named("query")
                     scores = nn.score(q, k_blocks, c)
-                    patterns.append(weigh(scores, context.complete, context.any_complete, c))
+                    patterns.append(weigh(scores, context.complete, context.any_complete))
                     compressed.append((v_blocks.named("V") @ patterns[-1]).named("z_branch"))
         with scope(owner, f"Selection: which blocks {whose} will read in full"):
             mask = self.select(patterns, context)
@@ -255,9 +255,12 @@ class Nsa(Decoder):
         return tokens.named("mask_selected")
 
 
-def weigh(scores: Tensor, seen: Tensor, anything: Tensor, c: Controls) -> Tensor:
-    """Softmax of each column over what is seen; 0 where nothing is. [k, t], [k, t], [1, t] → [k, t]."""
-    weights = nn.softmax(masked(seen, scores).named("masked", "beside"), "softmax", c)
+def weigh(scores: Tensor, seen: Tensor, anything: Tensor) -> Tensor:
+    """Softmax of each column over what is seen; 0 where nothing is. [k, t], [k, t], [1, t] → [k, t].
+
+    The maximum is always taken off: without it, a column that sees nothing would be 0 / 0.
+    """
+    weights = nn.softmax(masked(seen, scores).named("masked", "beside"), "softmax", Controls())
     return (anything * weights).named("pattern", "beside")
 
 
@@ -327,7 +330,7 @@ class NsaLecture(Config):
         with scope("selected", "Select: the block with the largest weight"):
             chosen = less(rank(pattern).named("block_rank"), 1.0).named("chosen_blocks", "beside")
             seen = (member @ chosen @ member.T * causal).named("mask_selected")
-            pattern = weigh(scores, seen, has_block, c)
+            pattern = weigh(scores, seen, has_block)
             selected = (v.named("V") @ pattern).named("z_branch")
         with scope("window", "Slide: the latest tokens"):
             pattern = nn.softmax(masked(slide, scores).named("masked"), "pattern", c)

@@ -1,0 +1,226 @@
+"""Live controls: what each does to the model, against plain NumPy; and that workbooks follow them, in both engines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import Made, build, cells_of, edited, far, ids, make, needs_libreoffice, sheetgen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import forward
+
+from sheetgen.book import Book, read_book
+from sheetgen.check import check, check_book
+from sheetgen.engines import ENGINES
+from sheetgen.errors import InputError
+from sheetgen.ops import Limits
+from sheetgen.presets import all_presets
+from sheetgen.tensor import Live, Source
+from sheetgen.weights import Drawn
+
+NAMES: dict[str, list[Live]] = {  # of the controls of a Llama 4 with all of them, and other values than its own
+    "causal": ["off"], "window": [1, 2, 3], "attention_chunk_size": [0, 1, 3], "attention_scale": ["off"],
+    "attention_temperature": [0.5, 3.0], "subtract_max": ["off"], "rope": ["off"], "rope_theta": [10.0],
+    "added_positions": ["on"], "norm": ["layer", "none"], "norm_eps": [0.5], "output_temperature": [0.25, 2.0],
+    "top_k": [2, 3], "renormalise": ["on"], "equal_weights": ["on"], "gate": ["softmax"],
+    "activation": ["relu", "gelu", "gelu_tanh", "relu2"], "gated": ["off"],
+    "layer_0_residual_1": ["off"], "layer_1_residual_2": ["off"], "layer_0_head_1": ["off"],
+    "layer_1_head_3": ["off"], "layer_0_expert_0": ["off"], "layer_1_expert_2": ["off"],
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Turned:
+    """Drawn numbers, but controls as somebody has set them (a `tensor.Source`)."""
+
+    drawn: Source
+    controls: Mapping[str, Live]
+
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
+        value = self.controls.get(path.removeprefix("control."), default)
+        assert limits.allows(value), path
+        return value
+
+    def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Any:
+        return self.drawn.weight(path, shape, around)
+
+    def text(self, path: str, count: int) -> list[str]:
+        return self.drawn.text(path, count)
+
+    def numbers(self, path: str, shape: tuple[int, int]) -> Any:
+        return self.drawn.numbers(path, shape)
+
+
+def turned(preset: str, controls: Mapping[str, Live], **sizes: Any) -> Made:
+    """The model of a preset with these controls."""
+    request = make(preset, tokens=ids(7), controls="all", **sizes).request
+    source = Turned(Drawn(0, "byhand", request.texts, request.arrays), controls)
+    return make(preset, tokens=ids(7), controls="all", source=source, **sizes)
+
+
+def wrong(made: Made, controls: Mapping[str, Live]) -> dict[str, float]:
+    """What differs from the independent forward pass with the same controls."""
+    expected = forward(made.request.config, made.weights, ids(7), controls=controls)
+    distances = {path: far(made.values[path], value) for path, value in expected.items()}
+    return {path: distance for path, distance in distances.items() if not distance <= 1e-9}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_control_does_what_numpy_says(name: str) -> None:
+    usual = turned("llama4", {}).values
+    for value in NAMES[name]:
+        made = turned("llama4", {name: value})
+        assert wrong(made, {name: value}) == {}
+        moved = float(np.abs(made.values["probs"] - usual["probs"]).max())
+        assert (moved < 1e-12) if name == "subtract_max" else (moved > 1e-6), (value, moved)
+
+
+CHOICES: Any = {name: st.sampled_from(values) for name, values in NAMES.items()}
+
+
+@settings(max_examples=60)
+@given(controls=st.fixed_dictionaries({}, optional=CHOICES))
+def test_any_controls_together(controls: dict[str, Live]) -> None:
+    assert wrong(turned("llama4", controls), controls) == {}
+
+
+def test_controls_of_a_model_without_local_layers_act_on_all() -> None:
+    controls: dict[str, Live] = {"window": 3, "causal": "off", "layer_0_head_0": "off"}
+    assert wrong(turned("llama1", controls), controls) == {}
+
+
+def test_llama_with_layer_norm_is_no_rms_norm() -> None:
+    """The mean is really taken off: shifting all features of a token by the same number changes nothing."""
+    made = turned("llama1", {"norm": "layer"})
+    x, normed, gain = (made.values[p] for p in ("layer_0.out", "layer_1.norm_1", "layer_1.w_norm_1"))
+    centred = x - x.mean(axis=0)
+    np.testing.assert_allclose(
+        normed, gain * centred / np.sqrt(centred.var(axis=0) + made.request.config.norm_eps), atol=1e-9
+    )
+
+
+# --- in the workbook ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["llama4", "gpt2", "mixtral", "vit", "transformer", "nsa", "attention"])
+def workbook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Book]:
+    """A workbook with all controls of its family."""
+    path = build(tmp_path_factory.mktemp("controls") / f"{request.param}.xlsx", request.param, "--controls", "all")
+    return path, read_book(path)
+
+
+def other_values(book: Book) -> dict[str, list[Live]]:
+    """For each control of a workbook what else it may hold; of the switches of parts only some."""
+    found: dict[str, list[Live]] = {}
+    numbers: dict[str, list[Live]] = {
+        "window": [2], "attention_chunk_size": [3], "top_k": [1], "n_select": [1], "norm_eps": [0.3],
+        "rope_theta": [50.0], "position_base": [20.0], "attention_temperature": [2.0], "output_temperature": [0.5],
+    }  # fmt: skip
+    choices: dict[str, tuple[str, ...]] = {
+        "norm": ("rms", "layer", "none"), "gate": ("softmax", "sigmoid"),
+        "activation": ("silu", "gelu", "gelu_tanh", "relu", "relu2"),
+    }  # fmt: skip
+    for name, place in book.names.items():
+        key = name.removeprefix("control__")
+        if key == name or key == "message":
+            continue
+        now = book.constants(place)[0, 0]
+        found[key] = numbers.get(key) or [word for word in choices.get(key, ("on", "off")) if word != now]
+    parts = [key for key in found if "layer_" in key]
+    for key in parts[:-1:2]:
+        del found[key]
+    return found
+
+
+def with_control(book: Book, name: str, value: Live) -> Book:
+    """The book with one control changed."""
+    place = book.names[f"control__{name}"]
+    sheet = book.sheets[place.sheet]
+    changed = dataclasses.replace(sheet, cells=sheet.cells | {(place.top, place.left): value})
+    return dataclasses.replace(book, sheets=book.sheets | {sheet.name: changed})
+
+
+def test_check_follows_every_control(workbook: tuple[Path, Book]) -> None:
+    """Of a Llama 4; of the others those that it has not, or that act elsewhere there."""
+    path, book = workbook
+    others = {
+        "gpt2": ["norm", "added_positions", "activation"], "mixtral": ["renormalise", "gate"], "nsa": ["n_select"],
+        "vit": ["norm", "added_positions"], "transformer": ["position_base", "decoder_layer_1_cross_head_1"],
+    }  # fmt: skip
+    for name, values in other_values(book).items():
+        if path.stem == "llama4" or name in others.get(path.stem, []):
+            report = check_book(with_control(book, name, values[-1]))
+            assert report.difference is None, (path, name, values, report.difference)
+
+
+@needs_libreoffice
+def test_libreoffice_follows_controls(workbook: tuple[Path, Book]) -> None:
+    """Every control at another value at once, but those that would make all words alike."""
+    path, book = workbook
+    values = {name: values[0] for name, values in other_values(book).items() if "residual" not in name}
+
+    def change(sheets: Any) -> None:
+        for name, value in values.items():
+            cells_of(sheets, f"control__{name}")[0][0].value = value
+
+    report = check(edited(path, change, f"{path.stem}-edited.xlsx"), "libreoffice")
+    assert report.difference is None, report.difference
+
+
+@pytest.mark.parametrize(("control", "value", "message"), [
+    ("top_k", 9, "✗ top_k must be a whole number from 1 to 3."),
+    ("top_k", 1.5, "✗ top_k must be a whole number from 1 to 3."),
+    ("causal", "maybe", "✗ causal must be on or off."),
+    ("window", "far", "✗ window must be a whole number of at least 0."),
+    ("layer_1_head_2", "yes", "✗ layer_1_head_2 must be on or off."),
+])  # fmt: skip
+def test_a_value_out_of_range_gives_a_message_in_the_sheet(
+    control: str, value: Live, message: str, tmp_path: Path
+) -> None:
+    book = with_control(read_book(build(tmp_path / "book.xlsx", "llama4")), control, value)
+    shown = ENGINES["formulas"](book.path, book).range(book.names["control__message"])[0, 0]
+    assert message in shown
+    with pytest.raises(InputError, match=f"control {control}"):
+        check_book(book)
+
+
+def test_an_overflow_without_the_maximum_is_told(tmp_path: Path) -> None:
+    book = read_book(build(tmp_path / "book.xlsx", "llama1"))
+    book = with_control(with_control(book, "subtract_max", "off"), "attention_temperature", 0.001)
+    with pytest.raises(InputError, match="too large"):
+        check_book(book)
+
+
+# --- which there are ---------------------------------------------------------------------------------------------
+
+
+def controls_of(made: Made) -> set[str]:
+    return {path for path, tensor in made.trace.blocks.items() if tensor.kind == "control"}
+
+
+@pytest.mark.parametrize("preset", all_presets())
+def test_none_usual_all(preset: str) -> None:
+    """What a model computes does not depend on which controls it has; without any, nothing is in the way."""
+    none, usual, everything = (make(preset, controls=wanted) for wanted in ("none", "usual", "all"))
+    assert not [path for path in none.trace.blocks if path.startswith("control.")]
+    assert controls_of(usual) <= controls_of(everything)
+    for made in (usual, everything):
+        for path, value in none.values.items():
+            assert far(made.values[path], value) <= 1e-9, path
+
+
+def test_controls_by_name(tmp_path: Path) -> None:
+    book = read_book(build(tmp_path / "book.xlsx", "llama4", "--controls", "gate,heads"))
+    controls = {name for name in book.names if name.startswith("control__")} - {"control__message"}
+    assert controls == {"control__gate"} | {f"control__layer_{i}_head_{j}" for i in range(2) for j in range(4)}
+    assert check_book(book).difference is None
+
+
+def test_an_unknown_control_is_refused(tmp_path: Path) -> None:
+    result = sheetgen("build", "llama4", "--controls", "casual", "-o", tmp_path / "book.xlsx")
+    assert (result.code, result.err) == (2, "sheetgen: there is no control 'casual': did you mean 'causal'?\n")
