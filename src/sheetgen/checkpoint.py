@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from sheetgen.errors import InputError
+from sheetgen.guard import opened
 from sheetgen.ops import Array
 
 CONFIG, SINGLE, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -70,9 +71,11 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 def read_json(file: Path, remedy: str) -> dict[str, Any]:
     """A JSON file that holds an object; raises InputError, with the remedy, when there is none."""
     try:
-        if file.stat().st_size > LARGEST_JSON:
+        with opened(file) as stream:
+            content = stream.read(LARGEST_JSON + 1)
+        if len(content) > LARGEST_JSON:
             raise InputError(f"{file} is larger than {LARGEST_JSON >> 20} MiB: it is not read")
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(content.decode("utf-8"))
     except FileNotFoundError:
         raise InputError(f"{file} is missing: {remedy}") from None
     except OSError as error:
@@ -107,6 +110,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _open(file: Path) -> Any:
     try:
-        return safe_open(file, framework="numpy")
+        with opened(file):  # an ordinary file: safe_open would wait for a pipe
+            return safe_open(file, framework="numpy")
     except (SafetensorError, OSError) as error:
         raise InputError(f"{file} is no safetensors file, or it is cut off ({error}): copy or save it again") from error

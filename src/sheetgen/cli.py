@@ -380,13 +380,20 @@ def _image(path: Path) -> Any:
     """The pixels in a file, [channels, height, width]."""
     import numpy as np
 
+    from sheetgen import guard
+    from sheetgen.presets import MOST_PIXELS
+
     try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no .npy file of numbers"
-        raise InputError(f"--pixels {path}: {reason}; save an array by numpy.save") from error
+        with guard.opened(path):
+            found = np.load(path, allow_pickle=False, mmap_mode="r")  # so that a file cannot ask for more than it has
+    except OSError as error:
+        raise InputError(f"--pixels {path}: {error.strerror or error}; save an array by numpy.save") from error
+    except Exception as error:  # whatever the header of a damaged file makes NumPy raise
+        raise InputError(f"--pixels {path}: it is no .npy file of numbers; save an array by numpy.save") from error
     if not isinstance(found, np.ndarray) or found.ndim != 3 or found.size == 0 or found.dtype.kind not in "fiub":
         raise InputError(f"--pixels {path}: it must hold numbers in the shape [channels, height, width]")
+    if found.size > MOST_PIXELS:
+        raise InputError(f"--pixels {path}: the image has {found.size:,} numbers: choose at most {MOST_PIXELS:,}")
     if not np.isfinite(found.astype(float)).all():
         raise InputError(f"--pixels {path}: it holds infinite numbers or none (NaN): a cell cannot show them")
     return found.astype(float)

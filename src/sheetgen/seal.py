@@ -12,6 +12,8 @@ import re
 import zipfile
 from pathlib import Path
 
+from sheetgen import guard
+
 PROPERTY = "sheetgen seal"
 BLANK = "0" * 64
 PART = "docProps/custom.xml"
@@ -35,10 +37,10 @@ def seal(draft: Path, target: Path) -> None:
 def untouched(path: Path) -> bool:
     """True when the file is a workbook of ours that nobody has saved since."""
     try:
-        with zipfile.ZipFile(path) as book:
+        with guard.workbook(path) as book:
             found = re.search(rb"<vt:lpwstr>([0-9a-f]{64})</vt:lpwstr>", book.read(PART))
             return found is not None and found.group(1).decode() == _digest(book)
-    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
+    except guard.BookError:
         return False
 
 
