@@ -43,8 +43,17 @@ class Limited:
         return lines[0] if len(lines) == 1 else f"{len(lines)} lines: {self.err}"
 
 
-def limited(*arguments: object, seconds: int = SECONDS, memory: int = MEMORY) -> Limited:
-    """`sheetgen ARGUMENTS` in a child process that may use so much of the processor and of memory."""
+def limited(
+    *arguments: object, seconds: int = SECONDS, memory: int = MEMORY, file_size: int = resource.RLIM_INFINITY
+) -> Limited:
+    """`sheetgen ARGUMENTS` in a child process that may use so much of the processor, of memory and of each file."""
+    return ended(*started(*arguments, seconds=seconds, memory=memory, file_size=file_size))
+
+
+def started(
+    *arguments: object, seconds: int = SECONDS, memory: int = MEMORY, file_size: int = resource.RLIM_INFINITY
+) -> tuple[int, int]:
+    """The process, and the pipe that its end will be told through."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -53,8 +62,14 @@ def limited(*arguments: object, seconds: int = SECONDS, memory: int = MEMORY) ->
         child = os.fork()
     if child == 0:
         os.close(reading)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.RLIM_INFINITY))
         _in_child(writing, [str(argument) for argument in arguments], seconds, memory)
     os.close(writing)
+    return child, reading
+
+
+def ended(child: int, reading: int) -> Limited:
+    """How the process that was started ends."""
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read()
     _, status = os.waitpid(child, 0)

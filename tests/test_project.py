@@ -21,6 +21,7 @@ ORDER = [
     "__init__",
     "errors",
     "guard",
+    "atomic",
     "address",
     "ops",
     "tensor",

@@ -441,6 +441,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail("stopped")
     except InputError as error:
         _fail(str(error))
+    except MemoryError:
+        _fail("this needs more memory than there is: choose a smaller model or file")
     sys.exit(code or 0)
 
 

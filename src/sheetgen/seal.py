@@ -7,7 +7,6 @@ program that saves the workbook changes some part, so the seal no longer fits an
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import zipfile
 from pathlib import Path
@@ -19,19 +18,16 @@ BLANK = "0" * 64
 PART = "docProps/custom.xml"
 
 
-def seal(draft: Path, target: Path) -> None:
-    """Copy the freshly written workbook `draft` to `target`, with its seal; the target is replaced in one step."""
-    sealed = draft.with_name("sealed.xlsx")
-    with zipfile.ZipFile(draft) as source, zipfile.ZipFile(sealed, "w", zipfile.ZIP_DEFLATED) as result:
-        digest = _digest(source)
-        for info in source.infolist():
-            data = source.read(info)
-            if info.filename == PART:
-                data = data.replace(BLANK.encode(), digest.encode())
-            result.writestr(info, data, zipfile.ZIP_DEFLATED)
-    with sealed.open("rb") as file:
-        os.fsync(file.fileno())
-    sealed.replace(target)
+def seal(draft: Path) -> None:
+    """Put the seal into a freshly written workbook, in place of the blank one; no other part is packed again."""
+    with zipfile.ZipFile(draft, "a", zipfile.ZIP_DEFLATED) as book:
+        blank = book.getinfo(PART)
+        sealed = zipfile.ZipInfo(PART, blank.date_time)
+        sealed.external_attr = blank.external_attr
+        data = book.read(blank).replace(BLANK.encode(), _digest(book).encode())
+        book.filelist.remove(blank)  # its bytes stay in the file, unlisted: a few hundred
+        del book.NameToInfo[PART]
+        book.writestr(sealed, data, zipfile.ZIP_DEFLATED)
 
 
 def untouched(path: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from sheetgen import seal, words
+from sheetgen import atomic, seal, words
 from sheetgen.address import Range
 from sheetgen.decor import Decor, Mark, levels
 from sheetgen.formula import CellFormula, formulas_of
@@ -42,15 +42,20 @@ class Summary:
 
 def write(target: Path, workbook: Workbook, progress: Progress = lambda _: None) -> Summary:
     """Write the workbook to `target`, sealed (see `seal`); an existing file is replaced only by a whole one."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".sheetgen-") as folder:
-        draft = Path(folder) / "draft.xlsx"
-        book = xlsxwriter.Workbook(draft, {"strings_to_formulas": False, "strings_to_urls": False})
+    with atomic.workshop(target) as folder:
+        draft = folder / "draft.xlsx"
+        options = {"strings_to_formulas": False, "strings_to_urls": False, "tmpdir": str(folder)}
+        book = xlsxwriter.Workbook(draft, options)
         book.set_properties({"title": workbook.title, "subject": workbook.subject, "created": CREATED})
         book.set_custom_property(seal.PROPERTY, seal.BLANK)
         book.set_calc_mode("auto")
         summary = _Writer(book, workbook, progress).write(workbook)
-        book.close()
-        seal.seal(draft, target)
+        try:
+            book.close()
+        except FileCreateError as error:  # an OSError in disguise
+            raise OSError(*getattr(error.args[0], "args", error.args)) from error
+        seal.seal(draft)
+        atomic.put(draft, target)
     return summary
 
 
