@@ -20,6 +20,8 @@ import pytest
 from helpers import build
 from limited import limited
 
+from sheetgen.address import cell_name, column_index
+
 BASE = "llama1", "--layers", 1, "--dim", 4, "--heads", 2, "--ffn", 4, "--text", "the cat sat", "--vocab", 4
 MODEL, CONFIG = "xl/worksheets/sheet2.xml", "xl/worksheets/sheet3.xml"
 BOOK, TYPES, STRINGS = "xl/workbook.xml", "[Content_Types].xml", "xl/sharedStrings.xml"
@@ -93,6 +95,13 @@ def setting(found: Parts, name: str, content: str) -> None:
 def names(found: Parts, text: str) -> None:
     """Put defined names before the others."""
     swap(found, BOOK, "<definedNames>", f"<definedNames>{text}")
+
+
+def corner(found: Parts, name: str, right: int = 0) -> str:
+    """The first cell of a block, or one further right."""
+    place = re.search(rf'<definedName name="{name}">Model!\$([A-Z]+)\$(\d+)'.encode(), found[BOOK])
+    assert place, name
+    return cell_name(int(place.group(2)) - 1, column_index(place.group(1).decode()) + right)
 
 
 def moved(found: Parts, name: str, target: str) -> None:
@@ -580,9 +589,10 @@ def a_power_tower(found: Parts) -> None:
 
 @parts("circle", code=1)
 def a_circle_through_the_model(found: Parts) -> None:
-    text = re.search(rb'<c r="M23"[^>]*><f[^>]*>([^<]*)</f>', found[MODEL])
+    text = re.search(rf'<c r="{corner(found, "embed")}"[^>]*><f[^>]*>([^<]*)</f>'.encode(), found[MODEL])
     assert text
-    swap(found, MODEL, f">{text.group(1).decode()}</f>", f">{text.group(1).decode()}+0*M199</f>")
+    now = text.group(1).decode()
+    swap(found, MODEL, f">{now}</f>", f">{now}+0*{corner(found, 'final_norm')}</f>")
 
 
 @parts("prediction", code=0)
@@ -682,84 +692,84 @@ def config_is_gone(found: Parts) -> None:
 # --- weights, controls, words ------------------------------------------------------------------------------------
 
 
-@parts("Model!H16 in W_E holds '#DIV/0!'")
+@parts("in W_E holds '#DIV/0!'")
 def an_error_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", ' t="e"><v>#DIV/0!</v>')
+    cell(found, MODEL, corner(found, "W_E"), ' t="e"><v>#DIV/0!</v>')
 
 
-@parts("Model!H16 in W_E holds 'one'")
+@parts("in W_E holds 'one'")
 def a_text_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", ' t="str"><v>one</v>')
+    cell(found, MODEL, corner(found, "W_E"), ' t="str"><v>one</v>')
 
 
-@parts("Model!H16 in W_E holds True")
+@parts("in W_E holds True")
 def a_boolean_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", ' t="b"><v>1</v>')
+    cell(found, MODEL, corner(found, "W_E"), ' t="b"><v>1</v>')
 
 
-@parts("Model!H16 in W_E is empty")
+@parts("in W_E is empty")
 def an_empty_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", "")
+    cell(found, MODEL, corner(found, "W_E"), "")
 
 
-@parts("Model!H16 in W_E holds '2026-01-01'")
+@parts("in W_E holds '2026-01-01'")
 def a_date_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", ' t="d"><v>2026-01-01</v>')
+    cell(found, MODEL, corner(found, "W_E"), ' t="d"><v>2026-01-01</v>')
 
 
 @parts("damaged")
 def nan_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", "<v>NaN</v>")
+    cell(found, MODEL, corner(found, "W_E"), "<v>NaN</v>")
 
 
 @parts("damaged")
 def infinity_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", "<v>1e999</v>")
+    cell(found, MODEL, corner(found, "W_E"), "<v>1e999</v>")
 
 
 @parts("damaged")
 def a_minus_infinity_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", "<v>-inf</v>")
+    cell(found, MODEL, corner(found, "W_E"), "<v>-inf</v>")
 
 
 @parts("", code=0)
 def a_formula_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", "<f>1/4</f><v>9</v>")
+    cell(found, MODEL, corner(found, "W_E"), "<f>1/4</f><v>9</v>")
 
 
 @parts("holds '#DIV/0!'")
 def a_formula_that_fails_in_a_weight(found: Parts) -> None:
-    cell(found, MODEL, "H16", "<f>1/0</f><v>9</v>")
+    cell(found, MODEL, corner(found, "W_E"), "<f>1/0</f><v>9</v>")
 
 
 @parts("too large")
 def a_weight_beyond_reason(found: Parts) -> None:
-    cell(found, MODEL, "H16", "<v>1e300</v>")
+    cell(found, MODEL, corner(found, "W_E"), "<v>1e300</v>")
 
 
-@parts("Model!M6 in control.rope_theta holds")
+@parts("the control rope_theta, holds 'ten'")
 def a_text_in_a_control(found: Parts) -> None:
-    cell(found, MODEL, "M6", ' t="str"><v>ten</v>')
+    cell(found, MODEL, corner(found, "control__rope_theta"), ' t="str"><v>ten</v>')
 
 
-@parts("must be from")
+@parts("must be a number of at least 1")
 def a_control_out_of_range(found: Parts) -> None:
-    cell(found, MODEL, "M6", "<v>-10000</v>")
+    cell(found, MODEL, corner(found, "control__rope_theta"), "<v>-10000</v>")
 
 
-@parts("Model!M10 holds 7, which is no word")
+@parts("holds 7, which is no word")
 def a_number_for_a_word(found: Parts) -> None:
-    cell(found, MODEL, "M10", "<v>7</v>")
+    cell(found, MODEL, corner(found, "words"), "<v>7</v>")
 
 
 @parts("not in the vocabulary")
 def an_unknown_word(found: Parts) -> None:
-    cell(found, MODEL, "M10", ' t="inlineStr"><is><t>=1+1</t></is>')
+    cell(found, MODEL, corner(found, "words"), ' t="inlineStr"><is><t>=1+1</t></is>')
 
 
 @parts("is no word")
 def no_word(found: Parts) -> None:
-    cell(found, MODEL, "M10", "")
+    cell(found, MODEL, corner(found, "words"), "")
 
 
 # --- names and blocks --------------------------------------------------------------------------------------------
@@ -792,7 +802,7 @@ def a_name_of_nearly_whole_columns(found: Parts) -> None:
 
 @parts("no cells are named W_E")
 def a_name_of_two_areas(found: Parts) -> None:
-    moved(found, "W_E", "Model!$H$16:$K$17,Model!$H$18:$K$19")
+    moved(found, "W_E", "Model!$A$16:$D$17,Model!$A$18:$D$19")
 
 
 @parts("no cells are named W_E")
@@ -812,7 +822,9 @@ def a_result_name_on_another_sheet(found: Parts) -> None:
 
 @parts("logits is not what the model computes", code=1)
 def names_that_overlap(found: Parts) -> None:
-    moved(found, "W_U", "Model!$H$16:$K$19")
+    place = re.search(rb'name="W_E">([^<]*)<', found[BOOK])
+    assert place
+    moved(found, "W_U", place.group(1).decode().replace("$", r"$"))
 
 
 @parts("two names")
@@ -825,14 +837,17 @@ def a_result_name_that_is_gone(found: Parts) -> None:
     moved(found, "logits", "#REF!")
 
 
-@parts("logits", code=1)
+@parts("in W_U is empty")
 def a_deleted_block(found: Parts) -> None:
-    found[MODEL] = re.sub(rb'<c r="[MNO]20[6-9]"[^>]*?(?:/>|>.*?</c>)', b"", found[MODEL])
+    row = re.search(r"\d+", corner(found, "logits"))
+    assert row
+    for at in range(int(row.group()), int(row.group()) + 4):
+        found[MODEL] = re.sub(rf'<row r="{at}".*?</row>'.encode(), b"", found[MODEL])
 
 
-@parts("Model!I16 in W_E is empty")
+@parts("in W_E is empty")
 def merged_cells(found: Parts) -> None:
-    cell(found, MODEL, "I16", "")
+    cell(found, MODEL, corner(found, "W_E", right=1), "")
     swap(found, MODEL, "</sheetData>", '</sheetData><mergeCells count="1"><mergeCell ref="H16:I16"/></mergeCells>')
 
 

@@ -96,7 +96,7 @@ def tokens(formula: str) -> list[tuple[str, str]] | None:
     """
     try:
         items = Tokenizer(formula).items
-    except TokenizerError:
+    except (TokenizerError, IndexError):  # the latter for a closing bracket too many
         return None
     found = []
     for item in items:

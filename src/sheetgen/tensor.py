@@ -19,7 +19,9 @@ from sheetgen.ops import OPS, Array, Limits
 
 Kind = Literal["computed", "weight", "constant", "control", "text", "input"]
 Live = float | str  # what a control holds
-MAX_CELLS = 50_000_000  # of one tensor: far more than a spreadsheet program opens
+MAX_CELLS = 50_000_000  # of one tensor on the way to a block
+# Of a model: more than spreadsheet programs open, or than writing them has memory for (a gigabyte).
+MAX_BLOCKS, MAX_BLOCK_CELLS = 100_000, 5_000_000
 
 # Of the blocks it is made from: under them, right of them; left of its user; or the row right under the latest block.
 Where = Literal["below", "beside", "left", "foot"]
@@ -56,6 +58,7 @@ class Trace:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.blocks: dict[str, Tensor] = {}
+        self.cells = 0  # of all blocks
         self.root = Frame("", "")
         self._frames = [self.root]
 
@@ -75,6 +78,10 @@ class Trace:
         path = f"{frame.path}.{name}" if frame.path else name
         if path in self.blocks:
             raise ValueError(f"two tensors are named {path}")
+        self.cells += tensor.value.size
+        if self.cells > MAX_BLOCK_CELLS or len(self.blocks) >= MAX_BLOCKS:
+            what = f"{MAX_BLOCK_CELLS:,} cells" if self.cells > MAX_BLOCK_CELLS else f"{MAX_BLOCKS:,} tensors"
+            raise InputError(f"this model has more than {what}, too many for a workbook: choose smaller sizes")
         tensor.path, tensor.frame = path, frame
         self.blocks[path] = tensor
         frame.items.append(tensor)
