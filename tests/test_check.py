@@ -27,8 +27,8 @@ from sheetgen import scale
 from sheetgen.address import Range, cell_name
 from sheetgen.book import Book, Constant, Formula, Sheet, read_book
 from sheetgen.check import Report, check_book
+from sheetgen.diagram import mirrors
 from sheetgen.engines import ENGINES, Values, with_formulas
-from sheetgen.pages import mirrors
 from sheetgen.tensor import Frame, Trace
 
 EXHAUSTIVE = bool(os.environ.get("SHEETGEN_EXHAUSTIVE"))

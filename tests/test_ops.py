@@ -75,6 +75,8 @@ BY_HAND: list[tuple[str, tuple[Array, ...], Array]] = [
     ("lookup", (WORDS, VOCABULARY), array([2, 0, 4, 3])),
     ("lookup", (array(["a"]), array(["b"], ["A"], ["a"])), array([1])),  # the first of equal ones, whatever the case
     ("known", (array([3, 0]),), array(["✓", "✓"])),
+    ("shape", (array([1, 2, 3], [4, 5, 6]),), array(["2×3"])),
+    ("count", (array([1, 2, 3], [4, 5, 6]), array([7])), array([7])),
     ("likeliest", (array([0.1, 0.4], [0.5, 0.4], [0.4, 0.2]), array(["a"], ["b"], ["c"])), array(["b", "a"])),
 ]
 
@@ -186,6 +188,11 @@ OTHERS = [
     Case("lookup in one", t.lookup, (WORDS[:, 1:2], VOCABULARY[:1])),
     Case("known", t.known, (ROW,)),
     Case("likeliest", t.likeliest, (TIES, VOCABULARY[:4])),
+    Case("likeliest of a row of words", t.likeliest, (TIES[:, :2], VOCABULARY[:4].T)),
+    Case("likeliest of one column", lambda x, w: t.likeliest(x.slice_columns(1, 2), w), (TIES, VOCABULARY[:4])),
+    Case("largest of a cell", lambda x: t.max_rows(x.slice(1, 2).slice_columns(0, 1)), (X,)),
+    *(Case(f"shape {x.shape}", lambda x: apply("shape", x), (x,)) for x in (X, X[:1, :1])),
+    *(Case(f"count of {len(xs)}", lambda *xs: apply("count", *xs), xs) for xs in ((X,), (X, UP[:1], CELL))),
     Case("likeliest of one", t.likeliest, (TIES[:1], VOCABULARY[3:4])),
 ]  # fmt: skip
 FOLDED = [  # what has no name stands inside the formula of its user

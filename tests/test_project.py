@@ -42,6 +42,7 @@ ORDER = [
     "decor",
     "placed",
     "pages",
+    "diagram",
     "scale",
     "compare",
     "seal",

@@ -14,12 +14,13 @@ from helpers import build, cells_of, edited, errors_in, needs_libreoffice, sheet
 
 from sheetgen import presets
 from sheetgen.book import read_book
+from sheetgen.diagram import map_page
 from sheetgen.engines import ENGINES
 from sheetgen.formula import Style
 from sheetgen.models import run
 from sheetgen.models.seq2seq import Seq2Seq
 from sheetgen.ops import Array, Limits
-from sheetgen.pages import Workbook, config_page, contents_page, map_page
+from sheetgen.pages import Workbook, config_page, contents_page
 from sheetgen.placed import defined_name, place
 from sheetgen.tensor import Live, Trace
 from sheetgen.write import write

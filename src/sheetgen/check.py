@@ -21,6 +21,7 @@ import numpy as np
 from sheetgen import compare, scale
 from sheetgen.address import Range, cell_name
 from sheetgen.book import Book, read_book
+from sheetgen.diagram import mirrors
 from sheetgen.engines import ENGINES, Values
 from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
@@ -28,7 +29,7 @@ from sheetgen.layout import Label, Layout, lay_out
 from sheetgen.models import FAMILIES, Config, fit_a_worksheet, run
 from sheetgen.notation import Notation
 from sheetgen.ops import Array, Limits
-from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE, mirrors
+from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE
 from sheetgen.placed import Ran, defined_name, workbook_path
 from sheetgen.tensor import Frame, Live, Tensor, Trace
 

@@ -78,6 +78,7 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="One array formula per block, or one formula per cell.",
 )
+@click.option("--theme", default="light", show_default=True, help="light, dark, print, plain, or a TOML file.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/PRESET.xlsx")
 @click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
 def build(
@@ -93,6 +94,7 @@ def build(
     seed: int | None,
     weights: Any,
     formulas: Any,
+    theme: str,
     output: Path | None,
     force: bool,
     **sizes: int | None,
@@ -100,9 +102,11 @@ def build(
     """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
     from sheetgen import pages, presets, scale, seal
     from sheetgen.convert import convert
+    from sheetgen.diagram import map_page
     from sheetgen.models import run
     from sheetgen.placed import place
     from sheetgen.tensor import Source
+    from sheetgen.theme import load as load_theme
     from sheetgen.weights import Drawn
 
     wanted: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
@@ -131,12 +135,14 @@ def build(
     name = preset or re.sub(r"[^\w.-]+", "_", found.title)
     target = output or Path("generated") / f"{name}.xlsx"
     _may_write(target, force, seal.untouched)
+    look = load_theme(theme)
+    made["theme"] = look.name
     trace = run(request.config, source)
     placed = place(request, {"published": ", ".join(found.published), **made}, trace)
     after: list[pages.Page | pages.Table] = [pages.config_page([placed]), pages.contents_page([placed])]
     if found.published:
         after.append(scale.table(found.published, scale.sizes_of(request.config), trace.parameters()))
-    workbook = pages.Workbook(found.title, found.summary, [placed], [pages.map_page(placed)], after, formulas)
+    workbook = pages.Workbook(found.title, found.summary, [placed], [map_page(placed)], after, formulas, look)
     _save(workbook, target)
 
 

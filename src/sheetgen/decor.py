@@ -40,7 +40,7 @@ class Decor:
         for box in sorted(self.layout.boxes, key=lambda box: box.depth):
             self.frame(box)
         for stream in self.layout.streams:
-            look = self.theme.residual_line
+            look = self.theme.text("STREAM")
             for row in range(stream.range.top, stream.range.bottom + 1):
                 sign = "⊕" if row in stream.joins else "▼" if row == stream.range.bottom else ""
                 self.add(row, stream.range.left, look, sign)

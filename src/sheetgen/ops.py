@@ -166,7 +166,7 @@ def _lookup(row: Index, column: Index, words: View, vocabulary: View) -> str:
 
 
 def _likeliest_numpy(probs: Array, vocabulary: Array) -> Array:
-    return np.asarray(vocabulary[np.argmax(probs, axis=0), 0][None])
+    return np.asarray(vocabulary.ravel()[np.argmax(probs, axis=0)][None])
 
 
 def _likeliest(_row: Index, column: Index, probs: View, vocabulary: View) -> str:
@@ -439,6 +439,23 @@ OPS: dict[str, Op] = {
         lambda _row, _column, view: f"ROWS({view.at(ALL, ALL)})",
         "rows({0})",
         "How many rows it has.",
+        axes="scalar",
+        of_cells=True,
+    ),
+    "shape": Op(
+        lambda x: np.array([[f"{x.shape[0]}×{x.shape[1]}"]], dtype=object),
+        lambda _row, _column, view: 'ROWS({0})&"×"&COLUMNS({0})'.format(view.at(ALL, ALL)),
+        "shape of {0}",
+        "Its rows and columns.",
+        SUM,
+        axes="scalar",
+        of_cells=True,
+    ),
+    "count": Op(
+        lambda *parts: np.array([[float(sum(part.size for part in parts))]]),
+        lambda _row, _column, *views: f"COUNT({','.join(view.at(ALL, ALL) for view in views)})",
+        "",  # no block of a model is made by it
+        "How many numbers these blocks hold.",
         axes="scalar",
         of_cells=True,
     ),

@@ -1,4 +1,4 @@
-"""The sheets around the model, as plain cells: Map, Config and Contents. Knows no Excel library.
+"""The sheets around the model, as plain cells: Config and Contents (the Map is in `diagram`). Knows no Excel library.
 
 Reading Config back (`check`) relies on its form: below the row that begins with "setting", the name of a setting in
 column A and its values in a column per model, which is headed by the model's key ("value" for the only one).
@@ -7,7 +7,7 @@ column A and its values in a column per model, which is headed by the model's ke
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -16,8 +16,8 @@ from sheetgen import words
 from sheetgen.address import Range
 from sheetgen.formula import Style
 from sheetgen.placed import Placed
-from sheetgen.tensor import Frame, Tensor, Trace, apply
-from sheetgen.theme import LIGHT, Theme
+from sheetgen.tensor import Tensor, Trace
+from sheetgen.theme import LIGHT, Kind, Theme
 
 MAP, MODEL, CONFIG, CONTENTS = "Map", "Model", "Config", "Contents"
 SETTING, VALUE, MEANING = "setting", "value", "meaning"  # heads of the columns of Config
@@ -33,15 +33,23 @@ class Cell:
     look: str = "CELL"
     link: str = ""
     indent: int = 0
+    kind: Kind | None = None  # of a box of the Map, the frame it stands for …
+    edges: str = ""  # … and the sides of it that the cell is at
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """A live copy of the block `owner` elsewhere: `tensor` says how its cells are computed."""
+    """A live copy of the block `owner` elsewhere: `tensor` says how its cells are computed.
+
+    cell: the look of its cells; number: their number format.
+    """
 
     owner: str
     range: Range
     tensor: Tensor
+    cell: Cell = Cell(0, 0, "", "LIVE")
+    number: str = "0.00"
 
 
 @dataclass
@@ -131,6 +139,7 @@ def config_page(models: Sequence[Placed], title: str = "") -> Page:
         "weights": "How weights were drawn: byhand (one decimal), normal, zeros; checkpoint: they were read from one.",
         "cut": "What of the checkpoint is not in this workbook.",
         "formulas": "blocks: one array formula per block; cells: one formula per cell.",
+        "theme": "How it looks: light, dark, print, plain, or the TOML file that says so.",
     }
     settings = [settings_of(model) for model in models]
     for model in models:
@@ -172,58 +181,3 @@ def contents_page(models: Sequence[Placed], title: str = "") -> Page:
             )
             row += 1
     return page
-
-
-def map_page(model: Placed) -> Page:
-    """The architecture from the input down to the output, each part a link; the prediction, live."""
-    preset, trace = model.request.preset, model.trace
-    longest = max(len(frame.title) + 3 * depth for depth, frame in _frames(trace.root))
-    page = Page(MAP, [max(40, 0.95 * longest), 12, 14, 80])
-    page.row(0, preset.title, look="HEADING")
-    page.row(1, preset.summary, look="SUBTITLE")
-    page.row(
-        2,
-        f"{trace.parameters():,} parameters (red cells). Data flows down; click a part to go there.",
-        look="SUBTITLE",
-    )
-    page.row(4, "part", "result", "shape", "what it does", look="TABLE_HEAD")
-    row = 5
-    for depth, frame in _frames(trace.root):
-        first, last = _blocks(frame)[0], _blocks(frame)[-1]
-        page.row(
-            row,
-            frame.title,
-            words.title(last),
-            words.shape(last),
-            words.sentence(last),
-            link=model.name(str(first.path)),
-            indent=2 * depth,
-        )
-        row += 1
-    page.mirrors = mirrors(trace)
-    for mirror in page.mirrors:
-        name = words.title(trace[mirror.owner])
-        page.cells.append(Cell(mirror.range.top - 1, mirror.range.left, name, "TABLE_HEAD"))
-    return page
-
-
-def mirrors(trace: Trace) -> list[Mirror]:
-    """The live part of the Map: each word, and what the model expects after it."""
-    top = 5 + len(list(_frames(trace.root))) + 2
-    shown = ("words", "encoder.words", "decoder.words", "next_word", "next_prob", "label", "label_prob")
-    live = [trace.blocks[path] for path in shown if path in trace.blocks]
-    return [
-        Mirror(str(t.path), Range(MAP, top, column, top + t.columns - 1, column), apply("transpose", t))
-        for column, t in enumerate(live)
-    ]
-
-
-def _frames(frame: Frame, depth: int = 0) -> Iterator[tuple[int, Frame]]:
-    for item in frame.items:
-        if isinstance(item, Frame):
-            yield depth, item
-            yield from _frames(item, depth + 1)
-
-
-def _blocks(frame: Frame) -> list[Tensor]:
-    return [block for item in frame.items for block in ([item] if isinstance(item, Tensor) else _blocks(item))]

@@ -255,7 +255,7 @@ class Tensor:
 def apply(op: str, *operands: Tensor | float, **settings: Any) -> Tensor:
     """The result of an operation of `ops.OPS`; raises ValueError naming the operands whose shapes do not fit."""
     tensors = tuple(x if isinstance(x, Tensor) else number(x) for x in operands)
-    if OPS[op].of_cells and tensors[0].path is None:
+    if OPS[op].of_cells and not _of_a_block(tensors[0]):
         raise ValueError(f"{op} reads cells: give {tensors[0]} a name first")
     if max(t.rows for t in tensors) * max(t.columns for t in tensors) > MAX_CELLS:
         raise InputError(f"{op} of {' and '.join(map(str, tensors))} is beyond any sheet: choose smaller sizes")
@@ -266,6 +266,12 @@ def apply(op: str, *operands: Tensor | float, **settings: Any) -> Tensor:
     except ValueError as error:
         raise ValueError(f"{op} does not fit {' and '.join(map(str, tensors))}") from error
     return Tensor(value, op, tensors, settings, axes=_axes(OPS[op].axes, tensors))
+
+
+def _of_a_block(tensor: Tensor) -> bool:
+    """Whether its cells are those of a block, or some rows or columns of one."""
+    cut = tensor.op in ("rows", "columns") and tensor.path is None
+    return _of_a_block(tensor.operands[0]) if cut else tensor.path is not None
 
 
 def _axes(rule: str, operands: tuple[Tensor, ...]) -> tuple[str, str]:

@@ -161,17 +161,23 @@ class Theme:
         line, colour = FRAME_LINES[min(depth, 2)], self.frames[kind_of(frame)]
         return {} if self.bare else {side: line, f"{side}_color": mix(colour, self.ink, 0.75)}
 
-    @property
-    def residual_line(self) -> Look:
-        """Look of the line of the residual stream, and of the signs on it."""
-        fill = {"bg_color": self.stream, "color": self.on(self.stream)}
-        return self.text(bold=True, size=self.size + 2, align="center", **fill)
+    def box(self, name: str, kind: Kind, edges: str) -> Look:
+        """Look of a cell of a box of the Map, for a frame of this kind; edges: its sides, as in `outline`."""
+        if self.bare:
+            return {}
+        colour = self.frames[kind]
+        # Light, whatever the theme: LibreOffice writes links in a dark blue of its own.
+        bar = on_fill(self, mix(colour, WHITE, 0.3)) if name in ON_BAR else {}
+        line = colour if contrast(colour, self.paper) >= 2 else mix(colour, self.ink, 0.6)
+        look = self.text(name, **bar) | dict.fromkeys(edges.split(), MEDIUM)
+        return look | {f"{side}_color": line for side in edges.split()}
 
     @property
     def masked(self) -> Look:
         """Look of the weight of a key that the mask hides."""
         grey = mix(self.hidden, self.paper, 0.35)
-        return {"pattern": HATCHED, "bg_color": grey, "fg_color": self.hidden, "font_color": self.on(grey)}
+        hatched = {"pattern": HATCHED, "bg_color": grey, "fg_color": self.hidden, "font_color": self.on(grey)}
+        return hatched | {"num_format": '"·"'}  # where a program shows no hatching, the sign tells
 
     @property
     def wrong_word(self) -> Look:
@@ -184,6 +190,11 @@ class Theme:
         """Look of the row of the sheet Scale that readers fill in themselves."""
         fill = self.fills["control"]
         return {} if self.bare else {"bg_color": fill, "font_color": self.on(fill)}
+
+    @property
+    def heading_height(self) -> float:
+        """Height of a row with the heading of a sheet."""
+        return (self.size + 9) * 1.4
 
     @property
     def beyond(self) -> int:
@@ -234,7 +245,22 @@ TEXTS: dict[str, Any] = {
     "LINK": lambda t: {"color": t.link, "underline": 1, "bg_color": t.button},
     "BACK": lambda t: {"color": t.link, "underline": 1, "bg_color": t.button, "align": "center", "size": t.size - 1},
     "TABLE_HEAD": lambda _: {"bold": True, "bottom": MEDIUM},
+    "LIVE": lambda _: {"align": "left", "shrink": True},
+    "STREAM": lambda t: {"bold": True, "align": "center", "size": t.size + 2} | on_fill(t, t.stream),
+    "BOX_TITLE": lambda _: {"bold": True, "underline": 0},
+    "BOX_TEXT": lambda t: {"italic": True, "size": t.size - 1},
+    "BOX_COUNT": lambda t: {"align": "right", "size": t.size - 1},
+    "BOX_NAME": lambda t: {"color": t.quiet, "shrink": True, "align": "left"},
+    "BOX_VALUE": lambda _: {"align": "right", "shrink": True},
 }
+
+ON_BAR = {"BOX_TITLE", "BOX_TEXT", "BOX_COUNT"}  # of a box of the Map: on its colour
+
+
+def on_fill(theme: Theme, fill: str) -> Look:
+    """A fill, and a colour for the text on it."""
+    return {"bg_color": fill, "color": theme.on(fill)}
+
 
 ATTENTION = {
     "scores",
@@ -296,8 +322,6 @@ def role(tensor: Tensor) -> Role:
 # What a frame is, by the beginning of the last part of its path; else by a block that stands in it.
 PATHS: dict[str, Kind] = {
     "layer_": "layer",
-    "encoder": "layer",
-    "decoder": "layer",
     "head_": "head",
     "kv_": "head",
     "step_": "attention",
@@ -328,6 +352,8 @@ HOLDS: dict[str, Kind] = {
 
 def kind_of(frame: Frame) -> Kind:
     """What a frame is, as far as its look goes."""
+    if any(isinstance(item, Frame) and item.path.rpartition(".")[2].startswith("layer_") for item in frame.items):
+        return "layer"  # a side of an encoder–decoder
     blocks = {item.name for item in frame.items if isinstance(item, Tensor)}
     held = next((kind for name, kind in HOLDS.items() if name in blocks), None)
     last = frame.path.rpartition(".")[2]

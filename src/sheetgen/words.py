@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sheetgen.formula import literal
 from sheetgen.ops import ATOM, OPS
 from sheetgen.tensor import Frame, Tensor
@@ -95,6 +97,14 @@ ENDINGS = {
 BEGINNINGS = {
     "w_": ("w", "Trainable gain of the norm, one per feature."),
     "b_": ("b", "Trainable shift of the norm, one per feature."),
+}
+
+# What the parts of a model are for, by their kind (`theme.Kind`).
+PURPOSES = {
+    "layer": "Attention mixes tokens, feed-forward works on each; both only add.",
+    "attention": "Each token gathers from the others what it looks for.",
+    "feed_forward": "Each token by itself: what it has gathered is turned into something new.",
+    "other": "Used by every layer.",
 }
 
 # Of the switches of single parts, by kind.
@@ -303,6 +313,11 @@ def title(tensor: Tensor) -> str:
     if tensor.kind == "control":
         return tensor.name
     return TITLES.get(tensor.name) or _common(tensor.name)[0] or tensor.name
+
+
+def part(frame: Frame) -> str:
+    """Short name of a part of the model: `Router` for `Router: which expert sees which token`."""
+    return re.split(r"[:,] | of the ", frame.title)[0]
 
 
 def shape(tensor: Tensor) -> str:

@@ -20,7 +20,7 @@ from sheetgen.decor import Decor, Mark, levels
 from sheetgen.formula import CellFormula, formulas_of
 from sheetgen.layout import Label, Layout, Title
 from sheetgen.ops import Array, Limits
-from sheetgen.pages import Page, Table, Workbook
+from sheetgen.pages import Cell, Page, Table, Workbook
 from sheetgen.placed import Placed, defined_name
 from sheetgen.tensor import Tensor
 from sheetgen.theme import Look
@@ -113,8 +113,7 @@ class _Writer:
             if title.tensor.kind == "computed":
                 note = f"{title.tensor.name} = {words.equation(title.tensor)}\n{note}"
             if not theme.bare:
-                options = {"x_scale": 2, "author": "sheetgen", "font_size": 10}
-                sheet.write_comment(title.row, title.column, note, options)
+                self.note(sheet, title.row, title.column, note)
         for shape in layout.shapes:
             self.text(sheet, shape.row, shape.column, shape.text, theme.text("SHAPE"))
         for label in layout.labels:
@@ -134,6 +133,7 @@ class _Writer:
         sheet.set_column(layout.end + 1, layout.end + 1, theme.stream_width, blank)
         sheet.hide_gridlines(2)
         sheet.set_zoom(theme.zoom)
+        sheet.set_row(0, theme.heading_height)
         sheet.freeze_panes(layout.head, 0)
         sheet.outline_settings(symbols_below=False)  # a fold is named by the title above it
         for row, level in levels(layout).items():
@@ -330,6 +330,16 @@ class _Writer:
         else:
             self.page(sheet)
 
+    def cell(self, cell: Cell) -> Look:
+        """The look of a plain cell."""
+        if cell.kind:
+            return self.theme.box(cell.look, cell.kind, cell.edges)
+        return self.theme.text(cell.look, **({"indent": cell.indent} if cell.indent else {}))
+
+    def note(self, sheet: Worksheet, row: int, column: int, text: str) -> None:
+        """What a cell tells when one points at it."""
+        sheet.write_comment(row, column, text, {"x_scale": 2.5, "author": "sheetgen", "font_size": 10})
+
     def page(self, page: Page) -> Worksheet:
         sheet = self.add_sheet(page.name)
         blank = self.look(self.theme.text())
@@ -340,6 +350,8 @@ class _Writer:
         sheet.hide_gridlines(2)
         self.paper(sheet)
         sheet.fit_to_pages(1, 0)
+        if not self.theme.bare:
+            sheet.set_row(0, self.theme.heading_height)
         if page.levels:
             sheet.outline_settings(symbols_below=False)
         for row, folded in page.levels.items():
@@ -347,15 +359,20 @@ class _Writer:
             if folded and row - 1 not in page.levels:
                 sheet.set_row(row - 1, None, None, {"collapsed": True})
         for cell in page.cells:
-            look = self.look(self.theme.text(cell.look, **({"indent": cell.indent} if cell.indent else {})))
+            look = self.look(self.cell(cell))
+            if cell.value == "":
+                sheet.write_blank(cell.row, cell.column, None, look)
+                continue
             self.summary.cells += 1
             if cell.link:
                 # To the defined name, so that the link follows when rows are inserted.
                 sheet.write_url(cell.row, cell.column, f"internal:{cell.link}", look, str(cell.value))
             else:
                 sheet.write(cell.row, cell.column, cell.value, look)
+            if cell.note and not self.theme.bare:
+                self.note(sheet, cell.row, cell.column, cell.note)
         for mirror in page.mirrors:
-            looks = self.one(self.theme.text(num_format="0.00", align="left"))
+            looks = self.one(self.cell(mirror.cell) | {"num_format": mirror.number})
             for formula in formulas_of(mirror.tensor, mirror.range, self.places, self.style):
                 self.formula(sheet, formula, looks)
         return sheet
@@ -365,7 +382,7 @@ class _Writer:
         sheet = self.page(table.page)
         sheet.freeze_panes(*table.freeze)
         for (row, column), note in table.notes.items():
-            sheet.write_comment(row, column, note, {"x_scale": 3, "author": "sheetgen", "font_size": 10})
+            self.note(sheet, row, column, note)
         for path, tensor in table.trace.blocks.items():
             place = table.places[path]
             look = self.one(self.theme.block(tensor, table.formats[path]))

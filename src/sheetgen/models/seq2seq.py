@@ -96,11 +96,11 @@ class Seq2Seq(Config):
     def forward(self) -> None:
         """Words of both sentences → next-word probabilities of the translation."""
         c = self.live()
-        with section("Shared by both sides: vocabulary and embedding table"):
+        with section("Embedding table, shared by both sides"):
             vocabulary = text("vocabulary", self.vocab_size, across=False, where="left")
             constant("id", np.arange(self.vocab_size)[:, None], ("vocabulary", ""))
             table = weight("W_E", self.vocab_size, self.d_model, axes=("vocabulary", "d_model"), where="below")
-        with section("Shared by both sides: positions"):
+        with section("Positions, shared by both sides"):
             place = constant("position", np.arange(max(self.n_source, self.n_target))[None], where="below")
             places = nn.sinusoids(
                 place, c["position_base"], self.d_model, self.position_order, c.factor("added_positions")

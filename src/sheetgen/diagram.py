@@ -1,0 +1,329 @@
+"""The Map: the model as a block diagram of cells and borders, from the input down to the output.
+
+Frames that hold other frames are drawn as boxes around them; the others, and the blocks that stand between them, as
+small boxes side by side: their name leads to the cells, below it stands what matters, live. The residual stream is a
+line at the left; what adds to it is a row of its own. Every live cell is a tensor (`Mirror`), so `check` verifies it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sheetgen import words
+from sheetgen.address import Range
+from sheetgen.layout import JOINS
+from sheetgen.pages import MAP, Cell, Mirror, Page
+from sheetgen.placed import Placed
+from sheetgen.tensor import Frame, Tensor, Trace, apply
+from sheetgen.theme import Kind, kind_of
+
+ABREAST = 4  # boxes side by side
+STREAM, BRANCH = 1, 2  # columns: the residual stream, the arrow out of it
+NAME_WIDTH, VALUE_WIDTH, GAP_WIDTH, EDGE_WIDTH = 15.0, 10.0, 3.0, 1.4
+FIRST_ROW = 4
+FLOWS: set[Kind] = {"attention", "feed_forward", "head"}  # frames in which one box feeds the next
+MOST_TOLD = 5  # controls in their box
+MOST_COUNTED = 255  # arguments that COUNT takes
+
+
+@dataclass
+class Line:
+    """A live line of a box: a word, and the tensor beside it; or a tensor that is a word, and one beside it."""
+
+    name: str | Tensor
+    value: Tensor
+    owner: str  # path of the block that it belongs to
+    number: str = "0.00"  # format of the value, and of a live name
+    named: str = "@"
+
+
+@dataclass
+class Small:
+    """A box without others inside."""
+
+    title: str
+    kind: Kind
+    target: Tensor  # where its name leads
+    note: str
+    family: str  # boxes of the same family do not feed each other
+    holds: set[str]  # names of its blocks
+    lines: list[Line] = field(default_factory=list)
+
+
+@dataclass
+class Diagram:
+    """Cells and live cells of the Map, drawn from the top to the bottom."""
+
+    trace: Trace
+    cells: list[Cell] = field(default_factory=list)
+    mirrors: list[Mirror] = field(default_factory=list)
+    row: int = FIRST_ROW
+    started: int | None = None  # row in which the residual stream begins
+    joins: list[int] = field(default_factory=list)  # rows in which something is added to it
+
+    def __post_init__(self) -> None:
+        self.pads = max(_nesting(self.trace.root), 1)
+        self.first = BRANCH + 1 + self.pads
+        self.last = self.first + 3 * ABREAST - 2
+        self.content(self.trace.root, 0)
+        self.end_stream()
+        self.table()
+
+    @property
+    def widths(self) -> list[float]:
+        boxes = [NAME_WIDTH, VALUE_WIDTH, GAP_WIDTH] * ABREAST
+        edges = [EDGE_WIDTH] * self.pads
+        return [1.5, 3.5, GAP_WIDTH, *edges, *boxes[:-1], *edges]
+
+    # --- boxes -----------------------------------------------------------------------------------------------------
+
+    def content(self, frame: Frame, depth: int, flows: bool = False) -> None:
+        """What a frame holds: runs of small boxes, boxes around others, additions to the residual stream.
+
+        flows: whether one box feeds the next.
+        """
+        waiting: list[Small] = []
+        own: list[Tensor] = []  # blocks of the frame itself that are not drawn yet
+
+        def collect() -> None:
+            if own:
+                waiting.append(self.small_of_blocks(own.copy()))
+                own.clear()
+
+        for item in frame.items:
+            if isinstance(item, Tensor):
+                if item.name in JOINS and item.op == "add":
+                    collect()
+                    self.run(waiting, flows)
+                    self.addition(item)
+                elif not item.name.startswith("skip_"):  # that is the residual stream, drawn as its line
+                    own.append(item)
+                continue
+            collect()
+            if _holds_frames(item):
+                self.run(waiting, flows)
+                self.large(item, depth)
+            else:
+                waiting.append(self.small_of_frame(item, frame))
+        collect()
+        self.run(waiting, flows)
+
+    def large(self, frame: Frame, depth: int) -> None:
+        """A box around others."""
+        kind, blocks = kind_of(frame), _blocks(frame)
+        if frame.path.rpartition(".")[2] in ("encoder", "decoder"):
+            self.end_stream()
+        left, right = BRANCH + 1 + depth, self.last + self.pads - depth
+        top = self.row
+        bar = {left: Cell(top, left, words.part(frame), "BOX_TITLE", str(blocks[0].path), kind=kind, note=frame.title)}
+        bar[self.first + 3] = Cell(top, self.first + 3, words.PURPOSES.get(kind, ""), "BOX_TEXT", kind=kind)
+        count, number = self.count(blocks), Cell(top, self.last, "", "BOX_COUNT", kind=kind)
+        if count:
+            bar[self.last - 1] = Cell(top, self.last - 1, "parameters", "BOX_COUNT", kind=kind)
+            self.live(number, count.value, count.owner, count.number)
+        free = [at for at in range(left, right + 1) if not (count and at == self.last)]
+        self.cells += [bar.get(at) or Cell(top, at, "", "BOX_TITLE", kind=kind) for at in free]
+        self.row += 2
+        if kind in ("attention", "feed_forward") and self.started is not None:
+            self.cells.append(Cell(self.row, BRANCH, "→", "ARROW"))
+        self.content(frame, depth + 1, flows=kind in FLOWS)
+        bottom = self.row - 1
+        for row in range(top + 1, bottom):
+            self.cells.append(Cell(row, left, "", kind=kind, edges="left"))
+            self.cells.append(Cell(row, right, "", kind=kind, edges="right"))
+        for column in range(left, right + 1):
+            corner = " left" if column == left else " right" if column == right else ""
+            self.cells.append(Cell(bottom, column, "", kind=kind, edges=f"bottom{corner}"))
+        self.row += 1
+
+    def run(self, boxes: list[Small], flows: bool) -> None:
+        """Small boxes side by side, so many in a row; takes them out of `boxes`."""
+        while boxes:
+            abreast = boxes[:ABREAST]
+            del boxes[:ABREAST]
+            height = 1 + max(len(box.lines) for box in abreast)
+            if self.started is None and any("embed" in box.holds for box in abreast):
+                self.started = self.row + height - 1
+            for place, box in enumerate(abreast):
+                self.small(box, self.first + 3 * place, height)
+                if flows and place and abreast[place - 1].family != box.family:
+                    self.cells.append(Cell(self.row, self.first + 3 * place - 1, "→", "ARROW"))
+            self.row += height + 1
+
+    def small(self, box: Small, column: int, height: int) -> None:
+        """One box: its name, which leads to its cells, and its lines."""
+        top, path = self.row, str(box.target.path)
+        sides = "left top bottom"
+        self.cells.append(Cell(top, column, box.title, "BOX_TITLE", path, kind=box.kind, edges=sides, note=box.note))
+        self.cells.append(Cell(top, column + 1, "", "BOX_TITLE", kind=box.kind, edges="right top bottom"))
+        for at in range(height - 1):
+            row, bottom = top + 1 + at, " bottom" if at == height - 2 else ""
+            left, right = f"left{bottom}", f"right{bottom}"
+            if at >= len(box.lines):
+                self.cells.append(Cell(row, column, "", "BOX_NAME", kind=box.kind, edges=left))
+                self.cells.append(Cell(row, column + 1, "", "BOX_VALUE", kind=box.kind, edges=right))
+                continue
+            line = box.lines[at]
+            name = Cell(row, column, "", "BOX_NAME", kind=box.kind, edges=left)
+            if isinstance(line.name, Tensor):
+                self.live(name, line.name, line.owner, line.named)
+            else:
+                self.cells.append(dataclasses.replace(name, value=line.name))
+            value = Cell(row, column + 1, "", "BOX_VALUE", kind=box.kind, edges=right)
+            self.live(value, line.value, line.owner, line.number)
+
+    def addition(self, tensor: Tensor) -> None:
+        """A row for what is added to the residual stream."""
+        row = self.row
+        self.joins.append(row)
+        self.cells.append(Cell(row, BRANCH, "←", "ARROW"))
+        title, path = words.title(tensor), str(tensor.path)
+        self.cells.append(Cell(row, self.first, title, "LINK", path, note=words.sentence(tensor)))
+        self.live(Cell(row, self.first + 1, "", "BOX_VALUE"), apply("shape", tensor), path, "@")
+        self.cells.append(Cell(row, self.first + 3, f"{title} = {words.equation(tensor)}", "EQUATION"))
+        self.row += 2
+
+    def end_stream(self) -> None:
+        """The residual stream as it has been drawn so far ends with its last addition."""
+        if self.started is not None and self.joins:
+            for row in range(self.started, self.joins[-1] + 1):
+                self.cells.append(Cell(row, STREAM, "⊕" if row in self.joins else "", "STREAM"))
+        self.started, self.joins = None, []
+
+    # --- what stands in them -----------------------------------------------------------------------------------------
+
+    def small_of_blocks(self, blocks: list[Tensor]) -> Small:
+        """Blocks that stand between frames, such as a norm: named by what comes out of them."""
+        made = [block for block in blocks if block.kind == "computed"]
+        result = next((block for block in reversed(made) if block.op != "link"), (made or blocks)[-1])
+        kind: Kind = "attention" if result.name == "attention" else "other"
+        title = words.title(result)
+        return Small(title, kind, result, words.sentence(result), title, _names(blocks), self.lines(blocks, result))
+
+    def small_of_frame(self, frame: Frame, parent: Frame) -> Small:
+        """A frame without others inside."""
+        blocks = _blocks(frame)
+        controls = self.controls(blocks)
+        lines = controls or self.lines(blocks, blocks[-1])
+        lines += self.looks_at(frame) + self.gate(frame, parent) + self.prediction(frame)
+        kind, stem = kind_of(frame), re.sub(r"\d+", "", frame.path.rpartition(".")[2])
+        family = kind if kind == "expert" else stem if frame.path != parent.path else frame.title
+        note = f"{frame.title}\n{words.title(blocks[-1])}: {words.sentence(blocks[-1])}"
+        return Small(words.part(frame), kind, blocks[0], note, family, _names(blocks), lines)
+
+    def lines(self, blocks: list[Tensor], result: Tensor) -> list[Line]:
+        """Shape of the result and number of parameters, as far as there are any."""
+        found = [Line(words.title(result), apply("shape", result), str(result.path), "@")]
+        count = self.count(blocks)
+        return [*found, count] if count else found
+
+    def controls(self, blocks: list[Tensor]) -> list[Line]:
+        """The first controls as they stand."""
+        found = [block for block in blocks if block.kind == "control"][:MOST_TOLD]
+        return [Line(words.title(block), apply("link", block), str(block.path), "General") for block in found]
+
+    def looks_at(self, frame: Frame) -> list[Line]:
+        """Where the last token (of an image: the class token) looks most, and how much of it that is."""
+        for item in frame.items:
+            if isinstance(item, Tensor) and item.name == "pattern":
+                keys = self.trace.blocks.get(item.axes[0])
+                asked = self.asked(item)
+                if keys is None or keys.kind != "text":
+                    return []
+                word = apply("likeliest", asked, keys)
+                return [Line(word, apply("max", asked), str(item.path), "0.00", '"looks at "@')]
+        return []
+
+    def gate(self, frame: Frame, parent: Frame) -> list[Line]:
+        """The weight of an expert for the last token, 0 when it was not chosen."""
+        found = re.fullmatch(r"(.*)\.expert_(\d+)", frame.path)
+        gates = self.trace.blocks.get(f"{found.group(1)}.router.g") if found else None
+        if found is None or gates is None:
+            return []
+        e = int(found.group(2))
+        weight = gates.slice(e, e + 1).slice_columns(gates.columns - 1, gates.columns)
+        return [Line("last token", weight, str(gates.path), '"gate "0.00;;"–"')]
+
+    def prediction(self, frame: Frame) -> list[Line]:
+        """What comes out at the end: the next word, or the label, and its probability."""
+        for item in frame.items:
+            if isinstance(item, Tensor) and item.name in ("next_word", "label"):
+                p = self.trace["next_prob" if item.name == "next_word" else "label_prob"]
+                return [Line(self.asked(item), self.asked(p), str(p.path), "0.00", '"→ "@')]
+        return []
+
+    def asked(self, tensor: Tensor) -> Tensor:
+        """The column of the token that is asked: the last, or the class token of an image."""
+        at = 0 if "column_names" in self.trace.blocks else tensor.columns - 1
+        return tensor.slice_columns(at, at + 1)
+
+    def count(self, blocks: list[Tensor]) -> Line | None:
+        """How many trainable numbers these blocks hold, counted by the sheet; None without any, or with too many."""
+        weights = [block for block in blocks if block.kind == "weight"]
+        if not 0 < len(weights) <= MOST_COUNTED:
+            return None
+        return Line("parameters", apply("count", *weights), str(weights[0].path), "#,##0")
+
+    def table(self) -> None:
+        """Each word, and what the model expects after it."""
+        shown = ("words", "encoder.words", "decoder.words", "next_word", "next_prob", "label", "label_prob")
+        live = [self.trace.blocks[path] for path in shown if path in self.trace.blocks]
+        columns = [self.first + 3 * i + j for i in range(ABREAST) for j in (0, 1)]
+        top = self.row + 1
+        for column, tensor in zip(columns, live, strict=False):
+            self.cells.append(Cell(self.row, column, words.title(tensor), "TABLE_HEAD"))
+            place = Range(MAP, top, column, top + tensor.columns - 1, column)
+            self.mirrors.append(Mirror(str(tensor.path), place, apply("transpose", tensor)))
+
+    # --- cells -------------------------------------------------------------------------------------------------------
+
+    def live(self, cell: Cell, tensor: Tensor, owner: str, number: str) -> None:
+        """A formula where `cell` stands, with its look."""
+        place = Range(MAP, cell.row, cell.column, cell.row, cell.column)
+        self.mirrors.append(Mirror(owner, place, tensor, cell, number))
+
+
+def map_page(model: Placed) -> Page:
+    """The architecture as a diagram, each part a link; what matters in it, and the prediction, live."""
+    preset, drawn = model.request.preset, Diagram(model.trace)
+    page = Page(MAP, drawn.widths)
+    page.row(0, preset.title, look="HEADING")
+    page.row(1, preset.summary, look="SUBTITLE")
+    page.row(2, "Data flows down, along the line of the residual stream; click a name to go there.", look="SUBTITLE")
+    page.cells += [dataclasses.replace(cell, link=cell.link and model.name(cell.link)) for cell in drawn.cells]
+    page.mirrors = drawn.mirrors
+    return page
+
+
+def mirrors(trace: Trace) -> list[Mirror]:
+    """The live cells of the Map."""
+    return Diagram(trace).mirrors
+
+
+def _holds_frames(frame: Frame) -> bool:
+    return any(isinstance(item, Frame) for item in frame.items)
+
+
+def _nesting(frame: Frame) -> int:
+    """How many boxes stand one around the other in a frame."""
+    inner = [item for item in frame.items if isinstance(item, Frame) and _holds_frames(item)]
+    return max((1 + _nesting(item) for item in inner), default=0)
+
+
+def _names(blocks: list[Tensor]) -> set[str]:
+    return {block.name for block in blocks}
+
+
+def _blocks(frame: Frame) -> list[Tensor]:
+    return list(_all_blocks(frame))
+
+
+def _all_blocks(frame: Frame) -> Iterator[Tensor]:
+    for item in frame.items:
+        if isinstance(item, Tensor):
+            yield item
+        else:
+            yield from _all_blocks(item)
