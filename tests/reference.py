@@ -93,7 +93,9 @@ def experts(c: Any, x: Array, w: Mapping[str, Array], part: str, k: Mapping[str,
         if k["renormalise"] == "on" and on:
             weights = weights / weights[on].sum()
         for e in on:
-            y[t] += swiglu(weights[e] * x[t : t + 1], w, f"{part}.expert_{e}", k)[0]
+            given = swiglu(weights[e] * x[t : t + 1], w, f"{part}.expert_{e}", k)[0]
+            back = w.get(f"{part}.expert_{e}.W_back")  # of an expert that gives more or less than the stream is wide
+            y[t] += given if back is None else back @ given
     return y
 
 
@@ -119,10 +121,11 @@ def forward(
     found: dict[str, Array] = {}
     k: dict[str, Any] = {**USUAL, **(controls or {})}
     theta, eps = k.get("rope_theta", c.rope_theta), k.get("norm_eps", c.norm_eps)
-    if frequencies is None:
-        frequencies = theta ** (-np.arange(0, c.head_dim, 2) / c.head_dim)
-    if k["rope"] == "off":
-        frequencies = 0 * frequencies
+
+    def turn(q: Array) -> Array:
+        speeds = theta ** (-np.arange(0, q.shape[1], 2) / q.shape[1]) if frequencies is None else frequencies
+        return rope(q, speeds * (k["rope"] == "on"), c.rope_pairing)
+
     x = w["W_E"][ids]  # [T, d]
     if k["added_positions"] == "on":
         x = x + added(len(ids), c.d_model)
@@ -137,12 +140,13 @@ def forward(
         mask = visible(len(ids), chunk if local else 0, k["window"] if local else 0, k["causal"] == "on")
 
         def prepared(q: Array, turning: bool = turning) -> Array:
-            q = rope(q, frequencies, c.rope_pairing) if turning else q
+            q = turn(q) if turning else q
             return rms_norm(q, eps) if llama4 and turning and c.qk_norm == "unit" else q
 
         outputs = []
-        for j in range(c.n_heads):
-            head, g = f"{layer}.head_{j}", j // (c.n_heads // c.n_kv_heads)
+        heads = c.heads_by_layer[i] if c.heads_by_layer else c.n_heads
+        for j in range(heads):
+            head, g = f"{layer}.head_{j}", j // max(1, heads // c.n_kv_heads)
             kv = head if c.n_kv_heads == c.n_heads else f"{layer}.kv_{g}"
             q = found[f"{head}.Q"] = h @ w[f"{head}.W_Q"].T
             key = found[f"{kv}.K"] = h @ w[f"{kv}.W_K"].T
@@ -150,13 +154,14 @@ def forward(
             q, key = prepared(q), prepared(key)
             if not turning:
                 q = q * (1 + c.attn_scale * np.log1p(np.floor((np.arange(len(ids)) + 1) / c.floor_scale)))[:, None]
-            scale = (np.sqrt(c.head_dim) if k["attention_scale"] == "on" else 1.0) * k["attention_temperature"]
+            scale = (np.sqrt(q.shape[1]) if k["attention_scale"] == "on" else 1.0) * k["attention_temperature"]
             scores = np.where(mask, q @ key.T / scale, -np.inf)
             pattern = found[f"{head}.pattern"] = softmax(scores)
             found[f"{head}.z"] = pattern @ v
             outputs.append(found[f"{head}.z"] * (k.get(f"{layer}_head_{j}", "on") == "on"))
         x = x * (k.get(f"{layer}_residual_1", "on") == "on")
-        x = found[f"{layer}.mid"] = x + np.concatenate(outputs, axis=1) @ w[f"{layer}.W_O"].T
+        concat = np.concatenate(outputs, axis=1)
+        x = found[f"{layer}.mid"] = x + (concat @ w[f"{layer}.W_O"].T if f"{layer}.W_O" in w else concat)
         h = found[f"{layer}.norm_2"] = norm(x, eps, k["norm"]) * w[f"{layer}.w_norm_2"].T
         mixed = llama4 and (i + 1) % c.moe_every == 0
         x = x * (k.get(f"{layer}_residual_2", "on") == "on")

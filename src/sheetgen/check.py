@@ -26,7 +26,7 @@ from sheetgen.engines import ENGINES, Values
 from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
 from sheetgen.layout import Label, Layout, lay_out
-from sheetgen.models import FAMILIES, Config, fit_a_worksheet, run
+from sheetgen.models import FAMILIES, Config, as_sizes, fit_a_worksheet, run
 from sheetgen.notation import Notation
 from sheetgen.ops import Array, Limits
 from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE
@@ -172,7 +172,9 @@ def _config(settings: dict[str, Any], path: Path) -> Config:
         if f.name not in settings:
             raise InputError(f"{path}: Config has no row {f.name!r}: put it back, or build the workbook anew")
         value = settings[f.name]
-        if str(f.type) == "bool":
+        if str(f.type) == "Sizes":
+            value = as_sizes(value)
+        elif str(f.type) == "bool":
             value = {"yes": True, "no": False}.get(str(value).lower(), value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             value = float(value) if str(f.type) == "float" else int(value) if value == int(value) else value

@@ -30,6 +30,16 @@ SIZES = {
     "vocab": ("vocab_size", "Words in the vocabulary."),
     "experts": ("n_experts", "Routed experts (llama4)."),
     "top-k": ("top_k", "Experts each token is sent to (llama4)."),
+    "moe-every": ("moe_every", "Every n-th layer is a mixture of experts, the others are dense."),
+}
+# Options that set one field to a size for each part, such as 5,3,3; one size is for all.
+LISTS = {
+    "qk-dim": ("qk_dims", "Length of queries and keys, values apart: one size, or one per key/value head."),
+    "value-dims": ("value_dims", "Length of the values: one size, or one per key/value head."),
+    "heads-per-layer": ("heads_by_layer", "Heads of each layer."),
+    "ffn-per-layer": ("d_ff_by_layer", "Hidden width of the feed-forward block of each layer."),
+    "expert-widths": ("expert_widths", "Hidden width of each expert."),
+    "expert-outputs": ("expert_outputs", "Width of what each expert gives; one more matrix projects it back."),
 }
 SLOW = 300  # blocks from which on a progress bar is worth its lines
 
@@ -41,6 +51,16 @@ def commands() -> None:
 
 
 def _size_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that say what of a preset is otherwise; each is None when it is not given."""
+    controls = "usual, all, none, or names: which switches and numbers are live on top of the model."
+    command = click.option("--controls", metavar="WHICH", help=controls)(command)
+    command = click.option("--bias/--no-bias", default=None, help="Biases in all matrices, or in none.")(command)
+    projection = "Add the heads' values as they are; together they must be as wide as the residual stream."
+    command = click.option(
+        "--no-output-projection", "output_projection", flag_value=False, default=None, type=bool, help=projection
+    )(command)
+    for option, (name, help_) in reversed(LISTS.items()):
+        command = click.option(f"--{option}", name, metavar="N[,N…]", help=help_)(command)
     for option, (name, help_) in reversed(SIZES.items()):
         command = click.option(f"--{option}", name, type=int, help=help_)(command)
     return command
@@ -60,9 +80,6 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--tokens", help="The sentence as ids of the vocabulary, such as 3,1,4, counted from 0.")
 @click.option("--target", "translation", help="What is known of the translation, for an encoder-decoder.")
 @click.option("--pixels", type=click.Path(path_type=Path), help="The image: a .npy file [channels, height, width].")
-@click.option(
-    "--controls", metavar="WHICH", help="usual, all, none, or names: live switches on top of the model (see README)."
-)
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Any setting of the Config sheet.")
 @click.option("--seed", type=int, show_default="0", help="Seed of the weights.")
 @click.option(
@@ -89,7 +106,6 @@ def build(
     tokens: str | None,
     translation: str | None,
     pixels: Path | None,
-    controls: str | None,
     settings: tuple[str, ...],
     seed: int | None,
     weights: Any,
@@ -97,7 +113,7 @@ def build(
     theme: str,
     output: Path | None,
     force: bool,
-    **sizes: int | None,
+    **sizes: Any,
 ) -> None:
     """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
     from sheetgen import pages, presets, scale, seal
@@ -115,7 +131,10 @@ def build(
     source: Source
     made: dict[str, str | int]
     if folder is not None:
-        own = {option: wanted.get(field) for option, (field, _) in SIZES.items() if field != "n_layers"}
+        controls = wanted.pop("controls", None)
+        options = {"bias": ("bias", ""), "no-output-projection": ("output_projection", "")}
+        own = {option: wanted.get(field) for option, (field, _) in (SIZES | LISTS | options).items()}
+        own.pop("layers")
         _refuse_own(preset, own | {"set": settings or None, "seed": seed, "weights": weights})
         model = convert(folder, given, wanted.get("n_layers"), keep_vocab)
         request, source = model.request, model.source
@@ -127,7 +146,6 @@ def build(
         raise InputError(f"{need}: choose one of `sheetgen presets`, or a checkpoint by --from DIR")
     else:
         wanted |= dict(map(presets.parse_setting, settings))
-        wanted |= {} if controls is None else {"controls": controls}
         request = presets.request(presets.find(preset), wanted, given)
         source = Drawn(seed or 0, weights or "byhand", request.texts, request.arrays)
         made = {"seed": seed or 0, "weights": weights or "byhand", "formulas": formulas}

@@ -290,12 +290,24 @@ def attend(q: Tensor, k: Tensor, mask: Tensor | None, c: Controls) -> Tensor:
 
 @dataclass(frozen=True)
 class Heads:
-    """Attention heads that are all alike: how many, their size, and which of their matrices have a bias."""
+    """Attention heads: how many, their size, which of their matrices have a bias, and what is uneven about them.
+
+    qk: lengths of queries and keys, v: of values, one for each head (empty: all of `size`); project: W_O mixes them.
+    """
 
     count: int
     size: int
     bias: bool
     bias_out: bool
+    qk: tuple[int, ...] = ()
+    v: tuple[int, ...] = ()
+    project: bool = True
+
+    def qk_size(self, j: int) -> int:
+        return self.qk[j] if self.qk else self.size
+
+    def v_size(self, j: int) -> int:
+        return self.v[j] if self.v else self.size
 
 
 def multi_head(x: Tensor, memory: Tensor, w: Weight, heads: Heads, mask: Tensor | None, c: Controls) -> Tensor:
@@ -313,12 +325,12 @@ def multi_head(x: Tensor, memory: Tensor, w: Weight, heads: Heads, mask: Tensor 
     made = []
     for j in range(heads.count):
         with scope(f"head_{j}"):
-            k = (w("W_K", heads.size, memory.rows, axes=("head_dim", d)) @ memory).named("K")
-            q = (w("W_Q", heads.size, x.rows, axes=("head_dim", d)) @ x).named("Q")
+            k = (w("W_K", heads.qk_size(j), memory.rows, axes=("head_dim", d)) @ memory).named("K")
+            q = (w("W_Q", heads.qk_size(j), x.rows, axes=("head_dim", d)) @ x).named("Q")
             pattern = attend(q, k, mask, c)
-            v = (w("W_V", heads.size, memory.rows, axes=("head_dim", d)) @ memory).named("V")
+            v = (w("W_V", heads.v_size(j), memory.rows, axes=("head_dim", d)) @ memory).named("V")
             made.append(times((v @ pattern).named("z"), c.here()))
-    return project_out(made, w, d_model, heads.bias_out)
+    return project_out(made, w, d_model, heads.bias_out, heads.project)
 
 
 def sinusoids(position: Tensor, base: Tensor | float, d_model: int, order: Order, on: Tensor | None) -> Tensor:
@@ -336,9 +348,14 @@ def sinusoids(position: Tensor, base: Tensor | float, d_model: int, order: Order
     return times(choose(is_cosine, cos(angle), sin(angle)), on).named("PE", "beside")
 
 
-def project_out(heads: list[Tensor], w: Weight, d_model: int, bias: bool) -> Tensor:
-    """W_O · concat(heads): the heads' values, each perhaps times its switch, back to the width of the stream."""
+def project_out(heads: list[Tensor], w: Weight, d_model: int, bias: bool, project: bool = True) -> Tensor:
+    """W_O · concat(heads): the heads' values, each perhaps times its switch, back to the width of the stream.
+
+    Without `project` their values together are as wide as the stream, and are added to it as they are.
+    """
     concat = stack(heads).named("concat")
+    if not project:
+        return concat
     inputs = with_ones(concat) if bias else concat
     return (w("W_O", d_model, inputs.rows, axes=("d_model", "")) @ inputs).named("attention")
 
@@ -359,7 +376,9 @@ def activate(x: Tensor, curve: Activation, c: Controls) -> Tensor:
     return found
 
 
-def gated_mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, c: Controls, bias: bool = False) -> Tensor:
+def gated_mlp(
+    x: Tensor, w: Weight, hidden: int, curve: Activation, c: Controls, bias: bool = False, out: int | None = None
+) -> Tensor:
     """Gated feed-forward: W_down · (curve(W_gate·x) ⊙ W_up·x); SwiGLU with SiLU, GeGLU with GELU. [d, T] → [d, T].
 
     Source: Shazeer 2020, arXiv:2002.05202.
@@ -370,16 +389,18 @@ def gated_mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, c: Controls,
     up = (w("W_up", hidden, x.rows, axes=(f, d)) @ x).named("up")
     h = activate(gate, curve, c) * up
     h = (when(c["gated"], "on", h, activate(up, curve, c)) if "gated" in c else h).named("h", "beside")
-    return project_down(h, w, d, bias, x.rows - bias)
+    return project_down(h, w, d, bias, out or x.rows - bias)
 
 
-def mlp(x: Tensor, w: Weight, hidden: int, curve: Activation, c: Controls, bias: bool = False) -> Tensor:
+def mlp(
+    x: Tensor, w: Weight, hidden: int, curve: Activation, c: Controls, bias: bool = False, out: int | None = None
+) -> Tensor:
     """Plain feed-forward: W_down · curve(W_up·x). [d, T] → [d, T]."""
     d, f = x.axes[0], "d_ff"
     x = with_ones(x) if bias else x
     up = (w("W_up", hidden, x.rows, axes=(f, d)) @ x).named("up")
     h = activate(up, curve, c).named("h", "beside")
-    return project_down(h, w, d, bias, x.rows - bias)
+    return project_down(h, w, d, bias, out or x.rows - bias)
 
 
 def project_down(h: Tensor, w: Weight, axis: str, bias: bool, rows: int) -> Tensor:

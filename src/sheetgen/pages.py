@@ -15,6 +15,7 @@ from typing import Any
 from sheetgen import words
 from sheetgen.address import Range
 from sheetgen.formula import Style
+from sheetgen.models.base import ALIKE
 from sheetgen.placed import Placed
 from sheetgen.tensor import Tensor, Trace
 from sheetgen.theme import LIGHT, Kind, Theme
@@ -115,6 +116,8 @@ def settings_of(model: Placed) -> dict[str, Any]:
     sizes = {f.name: getattr(request.config, f.name) for f in dataclasses.fields(request.config)}
     # As words, since LibreOffice saves TRUE and FALSE as formulas.
     sizes |= {name: "yes" if value else "no" for name, value in sizes.items() if isinstance(value, bool)}
+    # With blanks, since 5,3,3 might be read as a number.
+    sizes |= {name: " ".join(map(str, value)) or ALIKE for name, value in sizes.items() if isinstance(value, tuple)}
     return {"preset": request.preset.name, "family": request.config.family, **model.build, **sizes}
 
 

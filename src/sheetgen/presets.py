@@ -17,7 +17,7 @@ import numpy as np
 
 from sheetgen.address import MAX_ROWS
 from sheetgen.errors import InputError
-from sheetgen.models import FAMILIES, Config, divisors
+from sheetgen.models import FAMILIES, Config, as_sizes, divisors
 from sheetgen.ops import Array
 
 DEFAULT_TEXT = "the cat sat on the mat"
@@ -99,6 +99,8 @@ def request(preset: Preset, sizes: Mapping[str, Any], given: Given = Given()) ->
     Where only the number of heads or experts is given, what depends on it (n_kv_heads, top_k) follows.
     """
     fields: dict[str, Any] = {f.name: f for f in dataclasses.fields(preset.family)}
+    sizes = _biases(sizes, fields)
+    sizes |= {name: as_sizes(sizes[name]) for name in LISTS if name in sizes}
     for name in sizes:
         if name not in fields or name in COUNTED:
             raise InputError(f"{preset.name} has no setting {name!r}{_hint(name, fields)}")
@@ -221,12 +223,44 @@ INPUTS: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any], Mapping[str, 
 }
 
 
+# Settings with a size for each part, and the settings that count those parts.
+LISTS = {
+    "qk_dims": ("n_kv_heads", "n_heads"),
+    "value_dims": ("n_kv_heads", "n_heads"),
+    "heads_by_layer": ("n_layers",),
+    "d_ff_by_layer": ("n_layers",),
+    "expert_widths": ("n_experts",),
+    "expert_outputs": ("n_experts",),
+}
+
+
+def _biases(sizes: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`bias` as the settings that a family has for it."""
+    if "bias" not in sizes or "bias" in fields:
+        return dict(sizes)
+    bias = sizes["bias"]
+    own = {"attention_bias": "all" if bias else "none", "mlp_bias": bias, "qkv_bias": bias}
+    own = {name: value for name, value in own.items() if name in fields}
+    return {name: value for name, value in sizes.items() if name != "bias" or not own} | own
+
+
 def _follow(values: dict[str, Any], preset: Preset, sizes: Mapping[str, Any]) -> None:
-    """Sizes that nobody gave follow those they depend on: n_kv_heads the heads, top_k the experts."""
+    """Sizes that nobody gave follow those they depend on: n_kv_heads the heads, top_k the experts, counts the lists."""
+    for name, counts in LISTS.items():
+        if name not in sizes or not isinstance(sizes[name], tuple):
+            continue
+        counts = tuple(count for count in counts if count in values)
+        free = not any(count in sizes for count in counts) and len({values[count] for count in counts}) == 1
+        if len(sizes[name]) > 1 and free:  # 5,3,3: three heads, if nobody says how many
+            values |= dict.fromkeys(counts, len(sizes[name]))
     heads, experts = values.get("n_heads"), values.get("n_experts")
     if "n_kv_heads" in values and "n_kv_heads" not in sizes and isinstance(heads, int) and heads > 0:
         own = values["n_kv_heads"] == preset.sizes["n_heads"]  # every head has its own keys and values: so it stays
         values["n_kv_heads"] = max(k for k in divisors(heads) if k <= (heads if own else values["n_kv_heads"]))
+    for name, counts in LISTS.items():
+        count = next((values[count] for count in counts if count in values), 1)
+        if isinstance(values.get(name), tuple) and len(values[name]) == 1 and isinstance(count, int):
+            values[name] *= count  # one size is for all
     if "top_k" in values and "top_k" not in sizes and isinstance(experts, int) and experts > 0:
         values["top_k"] = min(values["top_k"], experts)
 

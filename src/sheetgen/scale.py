@@ -84,7 +84,7 @@ SIZES = {
     "o_bias": Size("1: the projection out of attention has biases.", 0, switch=True),
     "o_matrix": Size("1: a matrix projects the heads back to the residual stream. 0: there is none.", 1, switch=True),
     "sinks": Size("1: each head has a sink, one number in the denominator of its softmax.", 0, switch=True),
-    "attention_extra": Size("Other trainable numbers of attention per layer (gates, compression).", 0),
+    "attention_extra": Size("Other trainable numbers per layer (gates, compression, parts of other sizes).", 0),
     "ffn_bias": Size("1: feed-forward blocks (and routers) have biases.", 0, switch=True),
     "logits_bias": Size("1: every word has a bias in the output.", 0, switch=True),
     "n_norms": Size("Norms per layer.", 2, switch=True),
@@ -298,7 +298,7 @@ def vision(s: Sizes) -> Counts:
     tokens = s["n_patches"] + 1
     patches = times(s["n_channels"], s["patch_size"], s["patch_size"], d)
     return Counts(
-        attention=times(layers, plus(4 * d * heads * h, times(s["qkv_bias"], 3, heads, h), d)),
+        attention=times(layers, plus(4 * d * heads * h, times(s["qkv_bias"], 3, heads, h), d, s["attention_extra"])),
         feed_forward=times(layers, block(d, s["d_ff"], 2, 1)),
         embedding=plus(patches, d, d, tokens * d, d * classes, classes),  # d, d: bias of the patches, class token
         norms=4 * layers * d + 2 * d,
@@ -391,7 +391,7 @@ EQUATIONS = {
         vision,
         (
             *("d_model", "n_layers", "n_heads", "head_dim", "d_ff", "patch_size", "n_channels"),
-            *("n_patches", "n_classes", "qkv_bias"),
+            *("n_patches", "n_classes", "qkv_bias", "attention_extra"),
         ),
         {
             "embedding": "Numbers in the patch projection, the class token, the positions and the head.",

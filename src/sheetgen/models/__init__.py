@@ -1,7 +1,7 @@
 """Families: the sizes a model may have, and its forward pass. A family is one frozen dataclass (see `base.Config`)."""
 
 from sheetgen.models.attention import Attention
-from sheetgen.models.base import Config, divisors, fit_a_worksheet, run
+from sheetgen.models.base import Config, as_sizes, divisors, fit_a_worksheet, run
 from sheetgen.models.decoder import Decoder, Llama4, Mixture
 from sheetgen.models.nsa import Nsa, NsaLecture
 from sheetgen.models.seq2seq import Seq2Seq
@@ -11,4 +11,15 @@ FAMILIES: dict[str, type[Config]] = {
     family.family: family for family in (Attention, Decoder, Mixture, Llama4, Nsa, NsaLecture, Seq2Seq, Vit)
 }
 
-__all__ = ["FAMILIES", "Config", "Decoder", "Llama4", "Mixture", "Vit", "divisors", "fit_a_worksheet", "run"]
+__all__ = [
+    "FAMILIES",
+    "Config",
+    "Decoder",
+    "Llama4",
+    "Mixture",
+    "Vit",
+    "as_sizes",
+    "divisors",
+    "fit_a_worksheet",
+    "run",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args, get_type_hints
 
@@ -62,6 +63,26 @@ class Config:
         raise NotImplementedError
 
 
+ALIKE = "alike"  # how Config says that a list is empty
+Sizes = tuple[int, ...]  # one for each head, expert or layer; () when all are alike
+
+
+def as_sizes(value: Any) -> Any:
+    """A list of sizes as people write it (`5,3,3`, `5 3 3`, [5, 3, 3], 5, alike); anything else as it is."""
+    if isinstance(value, str):
+        words = [] if value.strip().lower() == ALIKE else re.split(r"[\s,;]+", value.strip())
+        return tuple(map(int, words)) if all(map(str.isdecimal, words)) else value
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+        return (int(value),)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def each(sizes: Sizes, name: str, count: int, what: str) -> None:
+    """Raise InputError when a list of sizes has not one for each of `count` parts."""
+    if sizes and len(sizes) != count:
+        raise InputError(f"{name} has {len(sizes)} sizes, but there are {count} {what}: give one for each, or none")
+
+
 def run(config: Config, source: Source) -> Trace:
     """The model of `config` with the numbers and words of `source`."""
     fit_a_worksheet(config)
@@ -88,7 +109,10 @@ def divisors(n: int) -> list[int]:
 def _check_type(f: dataclasses.Field[Any], kind: Any, value: Any) -> None:
     """A field must have the type it is declared with, and be no smaller than allowed."""
     choices = get_args(kind)
-    if choices:
+    if kind == Sizes:
+        if not isinstance(value, tuple) or any(type(size) is not int or size < 1 for size in value):
+            raise InputError(f"{f.name} {value!r} is not a list of sizes: write whole numbers from 1 on, such as 5,3,3")
+    elif choices:
         if value not in choices:
             raise InputError(f"{f.name} {value!r} is not known: choose {' or '.join(choices)}")
     elif type(value) is not kind:

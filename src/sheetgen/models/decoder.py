@@ -13,7 +13,7 @@ import numpy as np
 from sheetgen import nn
 from sheetgen.controls import Controls, times
 from sheetgen.errors import InputError
-from sheetgen.models.base import Config, divisors, setting
+from sheetgen.models.base import Config, Sizes, divisors, each, setting
 from sheetgen.tensor import Tensor, Trace, constant, equal, rows_of, scope, section, sqrt, text, weight
 
 NormPlace = Literal["before", "after"]
@@ -28,7 +28,7 @@ class Context:
     controls: Controls
     position: Tensor
     masks: dict[str, Tensor]
-    rope: nn.Rope | None
+    ropes: dict[int, nn.Rope]  # tables of the rotation, by the length of the queries; none when nothing turns
     temperature: Tensor | None = None
 
 
@@ -47,7 +47,12 @@ class Decoder(Config):
     n_heads: int = setting(2, "Attention heads per layer, each with its own queries.")
     n_kv_heads: int = setting(2, "Key/value heads per layer; fewer than n_heads means grouped-query attention.")
     head_dim: int = setting(4, "Length of one query, key or value; even, since RoPE turns pairs.")
+    qk_dims: Sizes = setting((), "Lengths of queries and keys, one for each key/value head; empty: all head_dim.")
+    value_dims: Sizes = setting((), "Lengths of the values, one for each key/value head; empty: all head_dim.")
+    heads_by_layer: Sizes = setting((), "Heads of each layer; empty: n_heads in all.")
+    output_projection: bool = setting(True, "W_O mixes the heads; without it their values together are d_model wide.")
     d_ff: int = setting(8, "Hidden width of the feed-forward block.")
+    d_ff_by_layer: Sizes = setting((), "Hidden width of the feed-forward block of each layer; empty: d_ff in all.")
     vocab_size: int = setting(12, "Words in the vocabulary.")
     n_tokens: int = setting(6, "Words in the sentence: token columns.")
     norm: nn.NormKind = setting("rms", "rms: RMSNorm; layer: LayerNorm, which also takes off the mean and adds a bias.")
@@ -91,8 +96,11 @@ class Decoder(Config):
                 f"n_heads {self.n_heads} cannot be shared among n_kv_heads {self.n_kv_heads}: "
                 f"choose a divisor ({', '.join(map(str, divisors(self.n_heads)))})"
             )
-        if self.positions == "rope" and self.head_dim % 2:
-            raise InputError(f"head_dim {self.head_dim} is odd, but RoPE turns pairs: choose {self.head_dim + 1}")
+        self._check_heads()
+        for size in (self.head_dim, *self.qk_dims) if self.positions == "rope" else ():
+            if size % 2:
+                name = "head_dim" if size == self.head_dim else "qk_dims"
+                raise InputError(f"{name} {size} is odd, but RoPE turns pairs: choose {size + 1}")
         if self.positions == "rope" and (self.rotary_fraction > 1 or self.rotary % 2 or self.rotary == 0):
             raise InputError(
                 f"rotary_fraction {self.rotary_fraction} of head_dim {self.head_dim} is no even number of features: "
@@ -100,6 +108,73 @@ class Decoder(Config):
             )
         if self.positions == "learned" and self.n_positions < self.n_tokens:
             raise InputError(f"n_positions {self.n_positions} is less than the {self.n_tokens} words: choose more")
+
+    def _check_heads(self) -> None:
+        each(self.heads_by_layer, "heads_by_layer", self.n_layers, "layers")
+        each(self.d_ff_by_layer, "d_ff_by_layer", self.n_layers, "layers")
+        for i in range(self.n_layers):
+            if self.heads_of(i) % self.kv_heads_of(i):
+                raise InputError(
+                    f"the {self.heads_of(i)} heads of layer {i} cannot share n_kv_heads {self.n_kv_heads}: "
+                    f"choose a multiple of {self.n_kv_heads}"
+                )
+            width = sum(self.value_dim(self.kv_of(i, j)) for j in range(self.heads_of(i)))
+            if not self.output_projection and width != self.d_model:
+                raise InputError(
+                    f"without output_projection the values of all heads must be d_model {self.d_model} wide, "
+                    f"but those of layer {i} are {width}: choose other heads, head_dim or value_dims"
+                )
+        most = max(self.kv_heads_of(i) for i in range(self.n_layers))
+        each(self.qk_dims, "qk_dims", most, "key/value heads")
+        each(self.value_dims, "value_dims", most, "key/value heads")
+        if self.qk_dims and self.qk_norm in ("head", "all"):
+            raise InputError(f"qk_dims cannot differ while qk_norm is {self.qk_norm}: its gain is shared by all heads")
+        if self.qk_dims and self.rotary_fraction != 1:
+            raise InputError("qk_dims cannot differ while RoPE turns only a share of the features: leave them out")
+
+    @property
+    def grouped(self) -> bool:
+        """Whether heads share keys and values."""
+        return self.n_kv_heads < self.n_heads
+
+    def heads_of(self, i: int) -> int:
+        """How many heads layer i has."""
+        return self.heads_by_layer[i] if self.heads_by_layer else self.n_heads
+
+    def kv_heads_of(self, i: int) -> int:
+        """How many key/value heads layer i has."""
+        return self.n_kv_heads if self.grouped else self.heads_of(i)
+
+    def kv_of(self, i: int, j: int) -> int:
+        """Whose keys and values head j of layer i uses."""
+        return j * self.kv_heads_of(i) // self.heads_of(i)
+
+    def qk_dim(self, g: int) -> int:
+        """Length of the keys g and of the queries that meet them."""
+        return self.qk_dims[g] if self.qk_dims else self.head_dim
+
+    def value_dim(self, g: int) -> int:
+        """Length of the values g."""
+        return self.value_dims[g] if self.value_dims else self.head_dim
+
+    def hidden_of(self, i: int) -> int:
+        """Hidden width of the dense feed-forward block of layer i."""
+        return self.d_ff_by_layer[i] if self.d_ff_by_layer else self.d_ff
+
+    def uneven(self) -> int:
+        """How many parameters all layers have more than if all heads and widths were alike."""
+        d, bias = self.d_model, self.attention_bias != "none"
+        total = 0
+        for i in range(self.n_layers):
+            heads, keys = range(self.heads_of(i)), range(self.kv_heads_of(i))
+            inner = sum(self.qk_dim(self.kv_of(i, j)) for j in heads) + sum(map(self.qk_dim, keys))
+            inner += sum(map(self.value_dim, keys))
+            outer = sum(self.value_dim(self.kv_of(i, j)) for j in heads) * self.output_projection
+            usual = self.head_dim * (self.n_heads + 2 * self.n_kv_heads)
+            total += (inner - usual) * (d + bias) + (outer - self.head_dim * self.n_heads * self.output_projection) * d
+            matrices = 3 if self.gated else 2
+            total += (self.hidden_of(i) - self.d_ff) * (matrices * d + (matrices - 1) * self.mlp_bias)
+        return total
 
     @property
     def rotary(self) -> int:
@@ -122,7 +197,9 @@ class Decoder(Config):
             "ffn_matrices": 3 if self.gated else 2,
             "ffn_bias": self.mlp_bias,
             "qkv_bias": self.attention_bias != "none",
-            "o_bias": self.attention_bias == "all",
+            "o_bias": self.attention_bias == "all" and self.output_projection,
+            "o_matrix": self.output_projection,
+            "attention_extra": self.uneven() / self.n_layers,
             "norm_size": 1 if self.norm == "rms" else 2,
             "head_norm": self.qk_norm == "head",
             "full_norm": self.qk_norm == "all",
@@ -146,7 +223,7 @@ class Decoder(Config):
         with section("Positions: masks and rotation tables"):
             position = constant("position", np.arange(x.columns)[None], ("", "words"), "below")
             key = constant("key_position", np.arange(x.columns)[:, None], ("words", ""))
-            context = Context(controls, position, self.masks(key, position, controls), self.rope(position, controls))
+            context = Context(controls, position, self.masks(key, position, controls), self.ropes(position, controls))
             context = self.more(context)
         for i in range(self.n_layers):
             with scope(f"layer_{i}"):
@@ -175,7 +252,7 @@ class Decoder(Config):
         self.declare_feed_forward(c)
         rows = range(self.n_layers)
         c.parts("residuals", {f"layer {i}": [f"layer_{i}.residual_{r}" for r in (1, 2)] for i in rows})
-        c.parts("heads", {f"layer {i}": [f"layer_{i}.head_{j}" for j in range(self.n_heads)] for i in rows})
+        c.parts("heads", {f"layer {i}": [f"layer_{i}.head_{j}" for j in range(self.heads_of(i))] for i in rows})
 
     def declare_limits(self, c: Controls) -> None:
         """Controls of how far a query sees."""
@@ -227,21 +304,24 @@ class Decoder(Config):
         """The mask of layer i."""
         return context.masks["local" if self.is_local(i) else "causal"]
 
-    def rope(self, position: Tensor, controls: Controls) -> nn.Rope | None:
-        """Tables of the rotation; None when positions do not turn queries and keys."""
-        if self.positions != "rope":
-            return None
-        with scope("rope", "RoPE tables"):
-            return self.rotation(position, controls)
+    def ropes(self, position: Tensor, controls: Controls) -> dict[int, nn.Rope]:
+        """Tables of the rotation for each length of the queries; none when positions do not turn them."""
+        found = {}
+        for size in sorted({self.head_dim, *self.qk_dims}) if self.positions == "rope" else ():
+            usual = size == self.head_dim
+            with scope("rope" if usual else f"rope_{size}", "RoPE tables" + ("" if usual else f" of length {size}")):
+                found[size] = self.rotation(position, controls, size)
+        return found
 
-    def rotation(self, position: Tensor, controls: Controls) -> nn.Rope:
+    def rotation(self, position: Tensor, controls: Controls, size: int) -> nn.Rope:
         """Tables of the rotation by these positions, as this model scales it."""
         scaling = None
         if self.rope_scaling == "linear":
             position = (position / self.rope_factor).named("slow_position")
         if self.rope_scaling == "llama3":
             scaling = nn.Slower(self.rope_factor, self.rope_low_freq, self.rope_high_freq, self.rope_original)
-        return nn.rope_tables(position, controls, self.head_dim, self.rotary, self.rope_pairing, scaling)
+        rotary = self.rotary if size == self.head_dim else size
+        return nn.rope_tables(position, controls, size, rotary, self.rope_pairing, scaling)
 
     def more(self, context: Context) -> Context:
         """Rows of positions that only some models have."""
@@ -268,27 +348,27 @@ class Decoder(Config):
 
     def attention(self, i: int, x: Tensor, context: Context) -> Tensor:
         """All heads of a layer and their projection back. K and V belong to the head, or to a group of heads."""
-        grouped = self.n_kv_heads < self.n_heads
         x = nn.with_ones(x) if self.attention_bias != "none" else x
         queries, keys = self.shared_norms(x, context)
         made: list[tuple[Tensor, Tensor]] = []
-        if grouped:
-            for g in range(self.n_kv_heads):
-                with scope(f"kv_{g}", f"Keys and values {g}, shared by heads {self.shared_by(g)}"):
-                    k = self.prepare(i, self.project("K", g, x, keys, context), "K", context)
-                    made.append((k, self.value(x)))
+        if self.grouped:
+            for g in range(self.kv_heads_of(i)):
+                with scope(f"kv_{g}", f"Keys and values {g}, shared by heads {self.shared_by(g, i)}"):
+                    k = self.prepare(i, self.project("K", g, g, x, keys, context), "K", context)
+                    made.append((k, self.value(x, g)))
         heads = []
-        for j in range(self.n_heads):
+        for j in range(self.heads_of(i)):
+            g = self.kv_of(i, j)
             with scope(f"head_{j}"):
-                if grouped:
-                    k, shared_v = made[j * self.n_kv_heads // self.n_heads]
+                if self.grouped:
+                    k, shared_v = made[g]
                 else:
-                    k = self.prepare(i, self.project("K", j, x, keys, context), "K", context)
-                q = self.prepare(i, self.project("Q", j, x, queries, context), "Q", context)
+                    k = self.prepare(i, self.project("K", j, g, x, keys, context), "K", context)
+                q = self.prepare(i, self.project("Q", j, g, x, queries, context), "Q", context)
                 pattern = nn.attend(q, k, self.mask_of(i, context), context.controls)
-                v = shared_v.named("V") if grouped else self.value(x)
+                v = shared_v.named("V") if self.grouped else self.value(x, g)
                 heads.append(times((v @ pattern).named("z"), context.controls.here()))
-        return nn.project_out(heads, weight, self.d_model, self.attention_bias == "all")
+        return nn.project_out(heads, weight, self.d_model, self.attention_bias == "all", self.output_projection)
 
     def shared_norms(self, x: Tensor, context: Context) -> tuple[Tensor | None, Tensor | None]:
         """What the heads share for their QK norm: all queries and keys at once ("all"), or the gain ("head")."""
@@ -304,37 +384,37 @@ class Decoder(Config):
             )  # type: ignore[return-value]
         return None, None
 
-    def project(self, name: str, j: int, x: Tensor, shared: Tensor | None, context: Context) -> Tensor:
-        """Query or key of head j: W·x, and its norm. [d, T] → [h, T]."""
+    def project(self, name: str, j: int, g: int, x: Tensor, shared: Tensor | None, context: Context) -> Tensor:
+        """Query or key of head j, which uses the keys g: W·x, and its norm. [d, T] → [h, T]."""
         if self.qk_norm == "all" and shared is not None:
             return shared.slice(j * self.head_dim, (j + 1) * self.head_dim).named(name)
-        made = weight(f"W_{name}", self.head_dim, x.rows, axes=("head_dim", x.axes[0])) @ x
+        made = weight(f"W_{name}", self.qk_dim(g), x.rows, axes=("head_dim", x.axes[0])) @ x
         if self.qk_norm == "head" and shared is not None:
             return nn.head_norm(made.named(f"{name}_raw"), shared, context.controls["norm_eps"], name)
         return made.named(name)
 
-    def value(self, x: Tensor) -> Tensor:
-        """Values of one head: W·x. [d, T] → [h, T]."""
-        return (weight("W_V", self.head_dim, x.rows, axes=("head_dim", x.axes[0])) @ x).named("V")
+    def value(self, x: Tensor, g: int) -> Tensor:
+        """Values g: W·x. [d, T] → [h, T]."""
+        return (weight("W_V", self.value_dim(g), x.rows, axes=("head_dim", x.axes[0])) @ x).named("V")
 
-    def shared_by(self, g: int) -> str:
-        """The heads that use the keys and values g."""
-        size = self.n_heads // self.n_kv_heads
+    def shared_by(self, g: int, i: int = 0) -> str:
+        """The heads of layer i that use the keys and values g."""
+        size = self.heads_of(i) // self.n_kv_heads
         return ", ".join(str(j) for j in range(g * size, (g + 1) * size))
 
     def prepare(self, i: int, x: Tensor, name: str, context: Context) -> Tensor:
         """What happens to a query or key between its projection and the scores."""
-        return nn.rotate(x, context.rope, name) if context.rope else x
+        return nn.rotate(x, context.ropes[x.rows], name) if context.ropes else x
 
     def feed_forward(self, i: int, x: Tensor, context: Context) -> Tensor:
         """The feed-forward block of layer i."""
         with scope("ffn", "Feed-forward network"):
-            return self.network(x, self.d_ff, context.controls)
+            return self.network(x, self.hidden_of(i), context.controls)
 
-    def network(self, x: Tensor, hidden: int, controls: Controls) -> Tensor:
-        """One feed-forward network. [d, T] → [d, T]."""
+    def network(self, x: Tensor, hidden: int, controls: Controls, out: int | None = None) -> Tensor:
+        """One feed-forward network. [d, T] → [d, T], or [out, T]."""
         made = nn.gated_mlp if self.gated else nn.mlp
-        return made(x, weight, hidden, self.activation, controls, self.mlp_bias)
+        return made(x, weight, hidden, self.activation, controls, self.mlp_bias, out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,6 +432,10 @@ class Mixture(Decoder):
     renormalise: bool = setting(True, "The weights of the chosen experts are divided by their sum.")
     gate_on: Literal["output", "input"] = setting("output", "The weight multiplies the expert's output, or its input.")
     shared_expert: bool = setting(False, "One more expert that sees every token.")
+    expert_widths: Sizes = setting((), "Hidden width of each expert; empty: all d_ff.")
+    expert_outputs: Sizes = setting(
+        (), "Width of what each expert gives; what is not d_model wide is projected back by one more matrix."
+    )
     moe_every: int = setting(1, "Every n-th layer is a mixture of experts (1: all); the others are dense.")
     d_ff_dense: int = setting(16, "Hidden width of the layers without experts.")
 
@@ -361,6 +445,28 @@ class Mixture(Decoder):
             raise InputError(
                 f"top_k {self.top_k} is more than n_experts {self.n_experts}: choose at most {self.n_experts}"
             )
+
+        each(self.expert_widths, "expert_widths", self.n_experts, "experts")
+        each(self.expert_outputs, "expert_outputs", self.n_experts, "experts")
+        if self.d_ff_by_layer:
+            raise InputError("d_ff_by_layer is for models without experts: use expert_widths, or --set d_ff_dense=…")
+
+    def uneven(self) -> int:
+        d, matrices = self.d_model, 3 if self.gated else 2
+        more = 0
+        for width, out in zip(self.widths(), self.outputs(), strict=True):
+            more += (width - self.d_ff) * (matrices * d + (matrices - 1) * self.mlp_bias)
+            if out != d:
+                more += (out - d) * (width + self.mlp_bias) + d * out
+        return super().uneven() + more * sum(map(self.has_experts, range(self.n_layers)))
+
+    def widths(self) -> Sizes:
+        """Hidden width of each expert."""
+        return self.expert_widths or (self.d_ff,) * self.n_experts
+
+    def outputs(self) -> Sizes:
+        """Width of what each expert gives before it is projected back."""
+        return self.expert_outputs or (self.d_model,) * self.n_experts
 
     def least_hidden(self) -> int:
         return self.n_experts * self.d_ff // self.moe_every
@@ -402,10 +508,17 @@ class Mixture(Decoder):
         for e in range(self.n_experts):
             with scope(f"expert_{e}"):
                 if self.gate_on == "input":
-                    parts.append(self.network((g[e] * x).named("x"), self.d_ff, c))
+                    parts.append(self.expert(e, (g[e] * x).named("x"), c))
                 else:
-                    parts.append((g[e] * self.network(x, self.d_ff, c)).named("weighted", "beside"))
+                    parts.append((g[e] * self.expert(e, x, c)).named("weighted", "beside"))
         return nn.total(parts).named("moe")
+
+    def expert(self, e: int, x: Tensor, c: Controls) -> Tensor:
+        """Expert e; what is not as wide as the residual stream is projected back. [d, T] → [d, T]."""
+        y = self.network(x, self.widths()[e], c, self.outputs()[e])
+        if y.rows == self.d_model:
+            return y
+        return (weight("W_back", self.d_model, y.rows, axes=("d_model", "")) @ y).named("back")
 
 
 @dataclass(frozen=True, kw_only=True)

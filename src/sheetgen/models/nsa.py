@@ -90,6 +90,11 @@ class Nsa(Decoder):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("qk_dims", "value_dims", "heads_by_layer", "d_ff_by_layer"):
+            if getattr(self, name):
+                raise InputError(f"{name} is not for native sparse attention: all its heads and layers are alike")
+        if not self.output_projection:
+            raise InputError("native sparse attention has an output_projection: leave it true")
         for name in ("block", "select_block"):
             size = getattr(self, name)
             if size % self.stride:
@@ -108,7 +113,7 @@ class Nsa(Decoder):
         flat = self.block * self.head_dim
         matrices = 0 if self.phi == "mean" else 1 if self.phi_shared else 2
         compression = matrices * self.head_dim * flat + self.block_positions * flat
-        extra = self.n_heads * 3 * self.d_model + self.n_kv_heads * compression
+        extra = self.uneven() / self.n_layers + self.n_heads * 3 * self.d_model + self.n_kv_heads * compression
         return super().more_sizes() | {"attention_extra": extra}
 
     @property
@@ -147,7 +152,7 @@ class Nsa(Decoder):
         block_rope = None
         if self.positions == "rope" and self.rope_blocks == "after":
             with scope("rope_blocks", "RoPE tables of the compressed keys"):
-                block_rope = self.rotation(first, context.controls)
+                block_rope = self.rotation(first, context.controls, self.head_dim)
         return Blocks(
             **vars(context),
             complete=complete,
@@ -188,14 +193,14 @@ class Nsa(Decoder):
         heads = range(g * size, (g + 1) * size)
         owner, whose = (f"kv_{g}", f"heads {self.shared_by(g)}") if size > 1 else (f"head_{g}", f"head {g}")
         with scope(owner, f"Keys and values of {whose}, and their blocks compressed"):
-            raw = self.project("K", g, x, norms[1], context)
-            k, v = self.prepare(i, raw, "K", context), self.value(x)
+            raw = self.project("K", g, g, x, norms[1], context)
+            k, v = self.prepare(i, raw, "K", context), self.value(x, g)
             k_blocks, v_blocks = self.compress(raw, k, v, context)
         c = context.controls
         queries, patterns, compressed = [], [], []
         for j in heads:
             with scope(f"head_{j}", f"Head {j}: query and compressed branch"):
-                raw = self.project("Q", j, x, norms[0], context)
+                raw = self.project("Q", j, g, x, norms[0], context)
                 queries.append(self.prepare(i, raw, "Q", context))
                 q = raw if self.rope_blocks == "none" else queries[-1]
                 with scope("compressed", "Compressed branch: every complete block as one key and one value"):

@@ -8,7 +8,7 @@ from typing import ClassVar
 from sheetgen import nn
 from sheetgen.controls import Controls, times
 from sheetgen.errors import InputError
-from sheetgen.models.base import Config, divisors, setting
+from sheetgen.models.base import Config, Sizes, divisors, each, setting
 from sheetgen.tensor import (
     Tensor,
     Trace,
@@ -38,6 +38,9 @@ class Vit(Config):
     n_layers: int = setting(2, "Number of layers, one below the other.")
     n_heads: int = setting(2, "Attention heads per layer.")
     head_dim: int = setting(4, "Length of one query, key or value.")
+    qk_dims: Sizes = setting((), "Lengths of queries and keys, one for each head; empty: all head_dim.")
+    value_dims: Sizes = setting((), "Lengths of the values, one for each head; empty: all head_dim.")
+    output_projection: bool = setting(True, "W_O mixes the heads; without it their values together are d_model wide.")
     d_ff: int = setting(16, "Hidden width of the feed-forward block.")
     image_size: int = setting(9, "Height of the image in pixels, and its width unless image_width says otherwise.")
     image_width: int = setting(9, "Width of the image in pixels.")
@@ -60,12 +63,35 @@ class Vit(Config):
                     f"choose a patch_size that divides it ({fitting})"
                 )
 
+        each(self.qk_dims, "qk_dims", self.n_heads, "heads")
+        each(self.value_dims, "value_dims", self.n_heads, "heads")
+        if not self.output_projection and sum(map(self.heads.v_size, range(self.n_heads))) != self.d_model:
+            raise InputError(
+                f"without output_projection the values of all heads must be d_model {self.d_model} wide: "
+                "choose other heads, head_dim or value_dims"
+            )
+
+    @property
+    def heads(self) -> nn.Heads:
+        """The heads of every layer."""
+        bias = self.qkv_bias
+        return nn.Heads(self.n_heads, self.head_dim, bias, True, self.qk_dims, self.value_dims, self.output_projection)
+
     @property
     def n_patches(self) -> int:
         return (self.image_size // self.patch_size) * (self.image_width // self.patch_size)
 
     def more_sizes(self) -> dict[str, float]:
-        return {"n_channels": self.channels, "n_patches": self.n_patches, "n_classes": self.n_labels}
+        heads, d, usual = self.heads, self.d_model, self.n_heads * self.head_dim
+        qk, v = (sum(map(size, range(self.n_heads))) for size in (heads.qk_size, heads.v_size))
+        inputs = (2 * qk + v - 3 * usual) * (d + self.qkv_bias)
+        extra = inputs + (d * (v - usual) if self.output_projection else -d * (usual + 1))
+        return {
+            "attention_extra": extra,
+            "n_channels": self.channels,
+            "n_patches": self.n_patches,
+            "n_classes": self.n_labels,
+        }
 
     def prediction(self, trace: Trace) -> str:
         label, p = (trace[path].value[0, 0] for path in ("label", "label_prob"))
@@ -117,8 +143,7 @@ class Vit(Config):
         """One layer: every token sees every other. [d, T] → [d, T]."""
         with section("Attention"):
             h = nn.layer_norm(x, weight, c, "norm_1")
-            heads = nn.Heads(self.n_heads, self.head_dim, self.qkv_bias, bias_out=True)
-            y = nn.multi_head(h, h, weight, heads, None, c)
+            y = nn.multi_head(h, h, weight, self.heads, None, c)
             x = nn.add_back(x, y, c, "1").named("mid")
         with section("Feed-forward"):
             h = nn.layer_norm(x, weight, c, "norm_2")
