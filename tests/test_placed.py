@@ -26,7 +26,7 @@ def two(path: Path, style: Style = "blocks") -> tuple[list[Placed], Path]:
     first = place(made[0].request, {"formulas": style}, made[0].trace, key="a", sheet="A llama2")
     second = place(made[1].request, {"formulas": style}, made[1].trace, key="b", sheet="B llama4", given_by=first)
     models = [first, second]
-    write(path, Workbook("Two", "Both", models, [], [config_page(models), contents_page(models)], style))
+    write(path, Workbook("Two", "Both", [*models, config_page(models), contents_page(models)], style))
     return models, path
 
 

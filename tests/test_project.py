@@ -45,6 +45,7 @@ ORDER = [
     "diagram",
     "scale",
     "compare",
+    "tour",
     "seal",
     "write",
     "sheets",

@@ -132,9 +132,9 @@ def test_its_workbook_equals_marian(tmp_path: Path, style: Style, engine: str) -
     trace = run(CONFIG, Marian())
     made = presets.Request(preset, CONFIG, {})
     model = place(made, {"formulas": style}, trace)
-    sheets = [config_page([model]), contents_page([model])]
+    after = [config_page([model]), contents_page([model])]
     workbook = tmp_path / "marian.xlsx"
-    write(workbook, Workbook(preset.title, preset.summary, [model], [map_page(model)], sheets, style))
+    write(workbook, Workbook(preset.title, preset.summary, [map_page(model), model, *after], style))
     compare(recomputed(workbook, engine, [*expected(), *patterns()]))
     result = sheetgen("check", workbook, "--engine", engine)
     assert result.code == 0, result.out

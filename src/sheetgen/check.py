@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen import compare, scale
+from sheetgen import compare, scale, tour
 from sheetgen.address import Range, cell_name
 from sheetgen.book import Book, read_book
 from sheetgen.diagram import mirrors
@@ -135,8 +135,11 @@ def _tables(book: Book, models: list[Ran], workbook: _Workbook) -> Iterator[Trac
     if (groups := compare.groups_of(models)) and scale.SHEET in book.sheets:
         published = scale.table_of(groups, compare.toys(models), workbook).trace
         yield published
-    if models[0].build.get("workbook") == compare.KIND and compare.SHEET in book.sheets:
+    kind, _, name = str(models[0].build.get("workbook") or "").partition(" ")
+    if kind == compare.KIND and compare.SHEET in book.sheets:
         yield compare.computed(models, published)
+    if kind == tour.KIND and tour.SHEET in book.sheets:
+        yield tour.computed(tour.find(name), models, published, workbook)
 
 
 # --- the model, from the workbook alone --------------------------------------------------------------------------

@@ -160,7 +160,7 @@ def build(
     after: list[pages.Page | pages.Table] = [pages.config_page([placed]), pages.contents_page([placed])]
     if found.published:
         after.append(scale.table(found.published, scale.sizes_of(request.config), trace.parameters()))
-    workbook = pages.Workbook(found.title, found.summary, [placed], [map_page(placed)], after, formulas, look)
+    workbook = pages.Workbook(found.title, found.summary, [map_page(placed), placed, *after], formulas, look)
     _save(workbook, target)
 
 
@@ -204,6 +204,24 @@ def compare(
     target = output or Path("generated") / f"{name}.xlsx"
     _may_write(target, force, seal.untouched)
     _save(workbook((sides[0], sides[1]), seed, weights, formulas), target)
+
+
+@commands.command()
+@click.argument("name")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights of all steps.")
+@click.option("--weights", type=click.Choice(["byhand", "normal", "zeros"]), default="byhand", show_default=True)
+@click.option("--formulas", type=click.Choice(["blocks", "cells"]), default="blocks", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/tour-NAME.xlsx")
+@click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
+def tour(name: str, seed: int, weights: Any, formulas: Any, output: Path | None, force: bool) -> None:
+    """Write the lecture NAME (llama, attention or mistral): a sheet per step, with exercises and folded answers."""
+    from sheetgen import seal
+    from sheetgen.tour import find, workbook
+
+    target = output or Path("generated") / f"tour-{name}.xlsx"
+    found = find(name)
+    _may_write(target, force, seal.untouched)
+    _save(workbook(found, seed, weights, formulas), target)
 
 
 @click.command()

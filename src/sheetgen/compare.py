@@ -67,7 +67,8 @@ def workbook(sides: tuple[Side, Side], seed: int, weights: Weights, style: Style
     changes = _page(models, sides, table)
     title = f"{sides[0].name} → {sides[1].name}"
     after: list[Page | Table] = [pages.config_page(models, title), pages.contents_page(models, title)]
-    return Workbook(title, "Two models side by side", models, [changes], after + ([table] if table else []), style)
+    sheets = [changes, *models, *after, *([table] if table else [])]
+    return Workbook(title, "Two models side by side", sheets, style)
 
 
 def _place_all(sides: Sequence[Side], seed: int, weights: Weights, style: Style) -> Iterator[Placed]:
@@ -301,8 +302,7 @@ def _place_outputs(sheet: Table, names: Sequence[str], row: int) -> None:
 
 def _put(sheet: Table, path: str, row: int, column: int, number_format: str) -> None:
     tensor = sheet.trace[path]
-    sheet.places[path] = Range(SHEET, row, column, row + tensor.rows - 1, column + tensor.columns - 1)
-    sheet.formats[path] = number_format
+    sheet.put(path, Range(SHEET, row, column, row + tensor.rows - 1, column + tensor.columns - 1), number_format)
 
 
 def refuse_unlike(sides: Sequence[Side]) -> None:

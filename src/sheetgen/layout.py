@@ -171,8 +171,11 @@ class Layout:
         return max(box.range.bottom for box in self.boxes)
 
 
-def lay_out(trace: Trace, sheet: str = SHEET) -> Layout:
-    """Places on `sheet` for every named tensor of the trace; raises InputError when it has too few rows or columns."""
+def lay_out(trace: Trace, sheet: str = SHEET, free: int = 0) -> Layout:
+    """Places on `sheet` for every named tensor of the trace, `free` rows below the title left free.
+
+    Raises InputError when the sheet has too few rows or columns.
+    """
     parts = [_plan(item) for item in trace.root.items if isinstance(item, Frame)]
     slots = [s for part in parts for band in _all_bands(part) for s in band.slots.values() if s.lane == 0]
     margin = max(MARGIN, *(_depth(part) for part in parts))
@@ -180,7 +183,7 @@ def lay_out(trace: Trace, sheet: str = SHEET) -> Layout:
     end = label + max(slot.width for slot in slots)
     sentences = [t for t in trace.blocks.values() if t.kind == "text" and t.axes[1] == t.path]
     layout = Layout(sheet, margin=margin, label=label, end=end, head=TITLE_ROWS + len(sentences))
-    row = layout.head + (not sentences)
+    row = layout.head + (free or not sentences)
     for part in parts:
         row = _Placer(layout, trace, label, end).place(part, row, 0)[0] + 1
     for at, sentence in enumerate(sentences, start=TITLE_ROWS):

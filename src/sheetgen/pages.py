@@ -90,6 +90,12 @@ class Table:
     notes: dict[tuple[int, int], str] = field(default_factory=dict)  # (row, column) → comment of the cell
     freeze: tuple[int, int] = (0, 0)  # the first cell that scrolls
     free: int | None = None  # row of the sheet in which a reader types
+    states: list[Range] = field(default_factory=list)  # cells that say to do, doing or done
+
+    def put(self, path: str, place: Range, number_format: str) -> None:
+        """Where a block of the trace stands, and how its numbers look."""
+        self.places[path] = place
+        self.formats[path] = number_format
 
     def remark(self, row: int, column: int, text: str) -> None:
         """A comment on a cell, unless there is nothing to say."""
@@ -99,15 +105,25 @@ class Table:
 
 @dataclass
 class Workbook:
-    """What is written: the sheets in their order, those of the models between `first` and `last`."""
+    """What is written: the sheets in their order, and how."""
 
     title: str
     subject: str
-    models: Sequence[Placed]
-    first: Sequence[Page | Table]
-    last: Sequence[Page | Table]
+    sheets: Sequence[Placed | Page | Table]
     style: Style = "blocks"
     theme: Theme = LIGHT
+    panels: Sequence[Page] = ()  # more plain cells for sheets that are there
+    marked: frozenset[str] = frozenset()  # paths of blocks with a ★ at their titles
+
+    @property
+    def models(self) -> list[Placed]:
+        """The models in their order."""
+        return [sheet for sheet in self.sheets if isinstance(sheet, Placed)]
+
+    @property
+    def tables(self) -> list[Table]:
+        """The sheets that compute by themselves."""
+        return [sheet for sheet in self.sheets if isinstance(sheet, Table)]
 
 
 def settings_of(model: Placed) -> dict[str, Any]:

@@ -78,10 +78,14 @@ def place(
     title: str = "",
     sheet: str = SHEET,
     given_by: Placed | None = None,
+    free: int = 0,
 ) -> Placed:
-    """The model on its sheet. `given_by`: the model whose words and inputs it repeats, as far as both have them."""
+    """The model on its sheet, `free` rows below the title left free.
+
+    given_by: the model whose words and inputs it repeats, as far as both have them.
+    """
     links = _shared(given_by, trace) if given_by else {}
-    return Placed(request, build, trace, lay_out(trace, sheet), key, title or request.preset.title, links)
+    return Placed(request, build, trace, lay_out(trace, sheet, free), key, title or request.preset.title, links)
 
 
 def workbook_path(path: str, key: str) -> str:

@@ -186,6 +186,18 @@ class Theme:
         return marked | {"bg_color": self.wrong, "font_color": self.on(self.wrong)}
 
     @property
+    def new(self) -> Look:
+        """What the title of a block has besides that a lecture brings for the first time: a highlighter."""
+        return {} if self.bare else {"bg_color": self.wrong, "font_color": self.on(self.wrong)}
+
+    @property
+    def states(self) -> dict[str, Look]:
+        """Looks of the states of a step of a lecture."""
+        done = mix(self.fills["activation"], self.paper, 0.7)
+        doing = {"bold": True, "border": THIN, "bg_color": self.wrong, "font_color": self.on(self.wrong)}
+        return {"doing": doing, "done": {"font_strikeout": True, "bg_color": done, "font_color": self.on(done)}}
+
+    @property
     def own_row(self) -> Look:
         """Look of the row of the sheet Scale that readers fill in themselves."""
         fill = self.fills["control"]

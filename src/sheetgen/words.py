@@ -140,6 +140,7 @@ CONTROLS = {
 
 # By the last part of the path: what it is, and why.
 SENTENCES = {
+    "status": "Where the lecture is. The list of steps shows it, too.",
     "message": "Says which control holds what it may not.",
     "scale": "What the scores are divided by: √head_dim, so that their size does not grow with it.",
     "sees_from": "The first key that each query sees: window and chunk limit it.",

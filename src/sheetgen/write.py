@@ -64,10 +64,14 @@ class _Writer:
 
     def __init__(self, book: Any, workbook: Workbook, progress: Progress) -> None:
         self.book, self.style, self.theme, self.progress = book, workbook.style, workbook.theme, progress
-        self.home = next((sheet.name for sheet in workbook.first if isinstance(sheet, Page)), "")
+        first = workbook.sheets[0]
+        first = first.page if isinstance(first, Table) else first
+        self.home = first.name if isinstance(first, Page) else ""
         self.formats: dict[tuple[tuple[str, Any], ...], Format] = {}
         self.summary = Summary()
         self.places: dict[str, Range] = {}  # of every block of the workbook
+        self.marked = workbook.marked
+        self.sheets: dict[str, Worksheet] = {}
 
     def look(self, properties: Look) -> Format:
         """The format with these properties; one for each look, however many cells have it."""
@@ -79,14 +83,17 @@ class _Writer:
     def write(self, workbook: Workbook) -> Summary:
         for model in workbook.models:
             self.places |= {model.path(path): place for path, place in model.layout.places.items()}
-        for sheet in (*workbook.first, *workbook.last):
-            self.places |= sheet.places if isinstance(sheet, Table) else {}
-        for sheet in workbook.first:
-            self.beside(sheet)
-        for model in workbook.models:
-            self.model(model, alone=len(workbook.models) == 1)
-        for sheet in workbook.last:
-            self.beside(sheet)
+        for table in workbook.tables:
+            self.places |= table.places
+        for sheet in workbook.sheets:
+            if isinstance(sheet, Placed):
+                self.model(sheet, alone=len(workbook.models) == 1)
+            else:
+                self.beside(sheet)
+        for panel in workbook.panels:
+            self.fill(self.sheets[panel.name], panel)
+        for table in workbook.tables:
+            self.compute(table)
         for path, place in self.places.items():
             self.book.define_name(defined_name(path), f"={place.absolute}")
         return self.summary
@@ -108,7 +115,7 @@ class _Writer:
             self.block(sheet, model, tensor, layout.places[path])
             self.progress(path)
         for title in layout.titles:
-            self.title(sheet, title)
+            self.title(sheet, title, model.path(str(title.tensor.path)) in self.marked)
             note = words.sentence(title.tensor)
             if title.tensor.kind == "computed":
                 note = f"{title.tensor.name} = {words.equation(title.tensor)}\n{note}"
@@ -164,19 +171,20 @@ class _Writer:
         else:
             sheet.write_blank(row, column, None, look)
 
-    def title(self, sheet: Worksheet, title: Title) -> None:
+    def title(self, sheet: Worksheet, title: Title, marked: bool = False) -> None:
         """Name and shape, and the equation behind them where there is room; else it is in the note alone."""
         theme = self.theme
-        look = theme.text("TITLE_RIGHT" if title.right else "TITLE")
+        look = theme.text("TITLE_RIGHT" if title.right else "TITLE") | (theme.new if marked else {})
+        text = f"★ {title.text}" if marked else title.text
         equation = words.equation(title.tensor) if title.tensor.kind == "computed" else ""
-        if theme.bare or title.right or not equation or not theme.fits(title.text, equation, title.columns):
-            self.text(sheet, title.row, title.column, title.text, look)
+        if theme.bare or title.right or not equation or not theme.fits(text, equation, title.columns):
+            self.text(sheet, title.row, title.column, text, look)
             return
         self.summary.cells += 1
         sheet.write_rich_string(
             title.row,
             title.column,
-            *(self.look(look), title.text),
+            *(self.look(look), text),
             *(self.look(theme.text("EQUATION")), f"   {equation}"),
             self.look(look),
         )
@@ -352,6 +360,11 @@ class _Writer:
         sheet.fit_to_pages(1, 0)
         if not self.theme.bare:
             sheet.set_row(0, self.theme.heading_height)
+        self.fill(sheet, page)
+        return sheet
+
+    def fill(self, sheet: Worksheet, page: Page) -> None:
+        """The plain cells of a page, its links, and the rows that are folded up."""
         if page.levels:
             sheet.outline_settings(symbols_below=False)
         for row, folded in page.levels.items():
@@ -375,16 +388,21 @@ class _Writer:
             looks = self.one(self.cell(mirror.cell) | {"num_format": mirror.number})
             for formula in formulas_of(mirror.tensor, mirror.range, self.places, self.style):
                 self.formula(sheet, formula, looks)
-        return sheet
 
     def table(self, table: Table) -> None:
-        """A sheet that computes by itself; yellow is what a reader is meant to change."""
+        """The plain cells of a sheet that computes by itself."""
         sheet = self.page(table.page)
         sheet.freeze_panes(*table.freeze)
         for (row, column), note in table.notes.items():
             self.note(sheet, row, column, note)
+
+    def compute(self, table: Table) -> None:
+        """What it computes, wherever that stands; yellow is what a reader is meant to change."""
+        for area in table.states:
+            self.states(self.sheets[area.sheet], area)
         for path, tensor in table.trace.blocks.items():
             place = table.places[path]
+            sheet = self.sheets[place.sheet]
             look = self.one(self.theme.block(tensor, table.formats[path]))
             if tensor.kind == "computed":
                 for formula in formulas_of(tensor, place, self.places, self.style):
@@ -397,9 +415,16 @@ class _Writer:
                 self.constants(sheet, place.part(place.rows - 1, 0), tensor.value[-1:], own)
             self.limits(sheet, tensor, place)
 
+    def states(self, sheet: Worksheet, area: Range) -> None:
+        """What is done is struck out, what is being done stands out."""
+        for state, look in self.theme.states.items():
+            rule = {"type": "cell", "criteria": "==", "value": f'"{state}"', "format": self.look(look)}
+            sheet.conditional_format(area.top, area.left, area.bottom, area.right, rule)
+
     def add_sheet(self, name: str) -> Worksheet:
         self.summary.sheets.append(name)
         sheet: Worksheet = self.book.add_worksheet(name)
+        self.sheets[name] = sheet
         return sheet
 
     def text(self, sheet: Worksheet, row: int, column: int, text: str, look: Look) -> None:

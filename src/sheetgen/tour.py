@@ -1,0 +1,364 @@
+"""A lecture as one workbook: a sheet per step, each a small model, with what to say, an exercise and its answer.
+
+The steps are data (templates/tours/*.toml): presets and settings, sentences, the blocks that are new. The answers are
+computed: kinds of answers are functions here, so that formula and value come from one line as everywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from typing import Any
+
+from sheetgen import compare, pages, presets, scale, words
+from sheetgen.address import Range
+from sheetgen.errors import InputError
+from sheetgen.formula import Style
+from sheetgen.models import run
+from sheetgen.ops import Limits
+from sheetgen.pages import Page, Table, Workbook
+from sheetgen.placed import Placed, Ran, defined_name, place
+from sheetgen.tensor import Live, Source, Tensor, Trace, apply, control, max_rows, scope, stack, sum_rows, when
+from sheetgen.weights import Drawn
+from sheetgen.weights import Style as Weights
+
+KIND = "tour"  # what Config calls such a workbook, with the name of the tour
+SHEET = "Steps"
+SCOPE = "tour"
+STATES = ("to do", "doing", "done")
+LINE = 105  # letters of a sentence in one row
+COLUMNS = 5  # of a model's sheet, for one of the links of a step
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an exercise asks for: a kind of `ANSWERS`, blocks by their paths (with * for many), which rows."""
+
+    kind: str
+    blocks: tuple[str, ...]
+    rows: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a lecture; a model, or the sheet Scale when there is no preset."""
+
+    key: str
+    title: str
+    say: str
+    preset: str | None
+    settings: Mapping[str, Any]
+    controls: Mapping[str, Live]
+    text: str | None
+    target: str | None
+    new: tuple[str, ...]
+    question: str
+    answer: Answer
+    published: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tour:
+    """A lecture: its steps in their order."""
+
+    name: str
+    title: str
+    summary: str
+    steps: tuple[Step, ...]
+
+
+def names() -> list[str]:
+    """All tours."""
+    folder = files("sheetgen.templates") / "tours"
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+@functools.cache
+def find(name: str) -> Tour:
+    """The tour of this name; raises InputError with those there are."""
+    if name not in names():
+        raise InputError(f"{name!r} is no tour: choose {' or '.join(names())}")
+    source = files("sheetgen.templates") / "tours" / f"{name}.toml"
+    data = tomllib.loads(source.read_text(encoding="utf-8"))
+    shared = data.get("shared", {})
+    return Tour(name, data["title"], data["summary"], tuple(_step(step, shared) for step in data["steps"]))
+
+
+def _step(data: Mapping[str, Any], shared: Mapping[str, Mapping[str, Any]]) -> Step:
+    """One entry of [[steps]]; `like` names the settings of [shared] that it begins from."""
+    ((kind, blocks),) = [(key, value) for key, value in data["answer"].items() if key != "rows"]
+    rows = data["answer"].get("rows")
+    return Step(
+        key=data["key"],
+        title=data["title"],
+        say=data["say"],
+        preset=data.get("preset"),
+        settings={**shared.get(data.get("like", ""), {}), **data.get("set", {})},
+        controls=data.get("controls", {}),
+        text=data.get("text"),
+        target=data.get("target"),
+        new=tuple(data.get("new", ())),
+        question=data["question"],
+        answer=Answer(kind, tuple([blocks] if isinstance(blocks, str) else blocks), tuple(rows) if rows else None),
+        published=tuple(data.get("published", ())),
+    )
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an exercise stands: the step and the one before it (None: there is none), and the sheet Scale."""
+
+    now: Ran | None
+    before: Ran | None
+    table: Trace | None
+
+    def blocks(self, patterns: Sequence[str], model: Ran | None = None) -> list[Tensor]:
+        """The blocks whose paths fit one of the patterns, in the order of computation."""
+        if model is None and self.now is None:
+            assert self.table is not None
+            return [self.table[path] for path in patterns]
+        model = model or self.now
+        assert model is not None
+        fitting = [p for p in model.trace.blocks if any(fnmatchcase(p, pattern) for pattern in patterns)]
+        if not fitting:
+            raise InputError(f"no block of {model.key} is called {' or '.join(patterns)}")
+        return [model.seen(path) for path in fitting]
+
+    def trainable(self, model: Ran | None) -> list[Tensor]:
+        """All red blocks of a step."""
+        assert model is not None
+        return [model.seen(path) for path, block in model.trace.blocks.items() if block.kind == "weight"]
+
+
+def _count(blocks: Sequence[Tensor]) -> Tensor:
+    """How many cells the blocks have together."""
+    return apply("count", *blocks)
+
+
+# Kinds of answers: where the exercise stands and which blocks it is about → one row of numbers or words.
+ANSWERS: dict[str, Callable[[Place, Answer], Tensor]] = {
+    "cells": lambda p, a: _count(p.blocks(a.blocks)),
+    "trainable": lambda p, a: _count([block for block in p.blocks(a.blocks) if block.kind == "weight"]),
+    "more": lambda p, _: _count(p.trainable(p.now)) - _count(p.trainable(p.before)),
+    "row": lambda p, a: _rows(p.blocks(a.blocks)[0], a),
+    "sum": lambda p, a: sum_rows(p.blocks(a.blocks)[0]),
+    "largest": lambda p, a: max_rows(p.blocks(a.blocks)[0]),
+    "table": lambda p, a: p.blocks(a.blocks)[0].T,
+    "ratio": lambda p, a: _ratio(p.blocks(a.blocks), a),
+}
+
+
+def _rows(block: Tensor, answer: Answer) -> Tensor:
+    start, stop = answer.rows or (0, 1)
+    return block.slice(start, stop)
+
+
+def _ratio(blocks: Sequence[Tensor], answer: Answer) -> Tensor:
+    """One row of a block, divided by another row of it."""
+    first, second = answer.rows or (0, 1)
+    return blocks[0][first] / blocks[0][second]
+
+
+def computed(tour: Tour, models: Sequence[Ran], table: Trace | None, source: Source) -> Trace:
+    """The status of every step, how many are done, and all answers; `table`: the trace of the sheet Scale."""
+    by_key = {model.key: model for model in models}
+    with Trace(source) as trace, scope(SCOPE, "Tour"):
+        states = []
+        before: Ran | None = None
+        for step in tour.steps:
+            with scope(step.key, step.title):
+                states.append(control("status", STATES[0], Limits(choices=STATES)))
+                now = by_key.get(step.key)
+                ANSWERS[step.answer.kind](Place(now, before, table), step.answer).named("answer")
+                before = now or before
+        stack(states).named("progress")
+        done = [when(state, STATES[-1], 1.0, 0.0) for state in states]
+        functools.reduce(lambda a, b: a + b, done).named("done")
+    return trace
+
+
+# --- the workbook ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Drawn(Drawn):
+    """Drawn weights, and controls that a step sets otherwise than its preset."""
+
+    controls: Mapping[str, Live] = None  # type: ignore[assignment]
+
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
+        return self.controls.get(path.removeprefix("control."), default)
+
+
+def workbook(tour: Tour, seed: int, weights: Weights, style: Style) -> Workbook:
+    """The lecture as a workbook."""
+    models = list(_place_all(tour, seed, weights, style))
+    ran = [model.ran for model in models]
+    groups = compare.groups_of(ran)
+    shown = scale.table_of(groups, compare.toys(ran, [m.title for m in models if m.build.get("published")]))
+    sheets = _sheets(tour, models)
+    steps = _page(tour, models, computed(tour, ran, shown.trace, scale.PUBLISHED), shown)
+    marked = {model.path(p) for model, step in _with_models(tour, models) for p in _new(model, step)}
+    after: list[Page | Table] = [pages.config_page(models, tour.title), pages.contents_page(models, tour.title)]
+    by_key: dict[str, Placed] = {model.key: model for model in models}
+    in_order = [by_key.get(step.key, shown) for step in tour.steps]
+    book = Workbook(tour.title, tour.summary, [steps, *in_order, *after], style)
+    book.panels = [_panel(tour, i, sheets, by_key.get(step.key), shown) for i, step in enumerate(tour.steps)]
+    book.marked = frozenset(marked)
+    return book
+
+
+def _place_all(tour: Tour, seed: int, weights: Weights, style: Style) -> Iterator[Placed]:
+    """The models of the steps; all that are given words are given those of the first."""
+    first: Placed | None = None
+    for number, step in enumerate(tour.steps, start=1):
+        if step.preset is None:
+            continue
+        given = presets.Given(text=step.text, target=step.target)
+        try:
+            request = presets.request(presets.find(step.preset), step.settings, given)
+        except InputError as error:
+            raise InputError(f"tour {tour.name}, step {step.key}: {error}") from error
+        build: dict[str, str | int] = {"workbook": f"{KIND} {tour.name}"}
+        build |= {"published": ", ".join(step.published)} if step.published else {}
+        build |= {"seed": seed, "weights": weights, "formulas": style}
+        trace = run(request.config, _Drawn(seed, weights, request.texts, request.arrays, step.controls))
+        title = f"{number}. {step.title}"
+        sheet = f"{number} {step.key}"
+        made = place(request, build, trace, key=step.key, title=title, sheet=sheet, given_by=first, free=_height(step))
+        first = first or (made if "words" in trace.blocks else None)
+        yield made
+
+
+def _with_models(tour: Tour, models: Sequence[Placed]) -> Iterator[tuple[Placed, Step]]:
+    by_key = {model.key: model for model in models}
+    for step in tour.steps:
+        if step.key in by_key:
+            yield by_key[step.key], step
+
+
+def _sheets(tour: Tour, models: Sequence[Placed]) -> list[str]:
+    """The sheet of each step."""
+    by_key = {model.key: model.sheet for model in models}
+    return [by_key.get(step.key, scale.SHEET) for step in tour.steps]
+
+
+def _new(model: Placed, step: Step) -> list[str]:
+    """The blocks that a step brings, by its patterns; raises InputError for a pattern that none fits."""
+    found = []
+    for pattern in step.new:
+        fitting = [path for path in model.trace.blocks if fnmatchcase(path, pattern)]
+        if not fitting:
+            raise InputError(f"step {step.key} has no block {pattern}")
+        found += fitting
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class _Corner:
+    """The rows of a step's sheet that tell of the step: what to say, status and links, the exercise, its answer."""
+
+    sheet: str
+    top: int
+    column: int
+    say: list[str]
+    asked: list[str]
+
+    @property
+    def status(self) -> int:
+        """The row of the status and the links."""
+        return self.top + len(self.say)
+
+    @property
+    def answer(self) -> int:
+        """The row of the answer."""
+        return self.status + 1 + len(self.asked)
+
+
+def _corner(step: Step, model: Placed | None, shown: Table) -> _Corner:
+    """Above a model; below the table Scale, when that is the step."""
+    say, asked = (textwrap.wrap(text, LINE) for text in (f"Say: {step.say}", f"Exercise: {step.question}"))
+    if model is None:
+        top = max(place.bottom for place in shown.places.values()) + 3
+        return _Corner(scale.SHEET, top, 0, say, asked)
+    return _Corner(model.sheet, model.layout.head, model.layout.margin, say, asked)
+
+
+def _height(step: Step) -> int:
+    """Rows of the corner, with a free one below."""
+    return len(textwrap.wrap(f"Say: {step.say}", LINE)) + len(textwrap.wrap(f"Exercise: {step.question}", LINE)) + 3
+
+
+def _status(step: Step) -> str:
+    return f"{SCOPE}.{step.key}.status"
+
+
+def _page(tour: Tour, models: Sequence[Placed], trace: Trace, shown: Table) -> Table:
+    """The list of steps; the cells of status and answers that stand on the sheets of the steps belong to it, too."""
+    page = Page(SHEET, [5, 44, 12, 64, 100])
+    steps = Table(page, trace)
+    page.row(0, tour.title, look="HEADING")
+    page.row(1, tour.summary, look="SUBTITLE")
+    page.row(2, "", "done:", "", f"of {len(tour.steps)} steps", look="SUBTITLE")
+    steps.put(f"{SCOPE}.done", Range(SHEET, 2, 2, 2, 2), "0")
+    page.row(4, "", "step", "status", "new in it (★)", "exercise", look="TABLE_HEAD")
+    top = 5
+    by_key = {model.key: model for model in models}
+    for row, step in enumerate(tour.steps, start=top):
+        page.cell(row, 0, row - top + 1)
+        page.link(row, 1, step.title, defined_name(_status(step)))
+        model = by_key.get(step.key)
+        page.cell(row, 3, _names(model, step) if model else "the table of published models")
+        page.cell(row, 4, step.question, "SUBTITLE")
+        corner = _corner(step, model, shown)
+        steps.put(_status(step), _cell(corner, corner.status, 1), "@")
+        answer = trace[f"{SCOPE}.{step.key}.answer"]
+        form = "@" if answer.value.dtype == object else "#,##0.###"
+        steps.put(str(answer.path), _cell(corner, corner.answer, 2, answer.columns), form)
+    steps.put(f"{SCOPE}.progress", Range(SHEET, top, 2, top + len(tour.steps) - 1, 2), "@")
+    steps.states = [place for path, place in steps.places.items() if path.endswith((".status", ".progress"))]
+    hint = "The status is chosen on the sheet of the step, above its model. Answers are folded up there: + at the left."
+    page.row(top + len(tour.steps) + 1, "", hint, look="SUBTITLE")
+    return steps
+
+
+def _names(model: Placed, step: Step) -> str:
+    """What is new, in short: each name once."""
+    return ", ".join(dict.fromkeys(words.title(model.trace[path]) for path in _new(model, step)))
+
+
+def _cell(corner: _Corner, row: int, column: int, count: int = 1) -> Range:
+    """So many cells of a row of the corner."""
+    left = corner.column + column
+    return Range(corner.sheet, row, left, row, left + count - 1)
+
+
+def _panel(tour: Tour, i: int, sheets: Sequence[str], model: Placed | None, shown: Table) -> Page:
+    """The plain cells of a corner."""
+    step = tour.steps[i]
+    corner = _corner(step, model, shown)
+    column, page = corner.column, Page(corner.sheet, [])
+    for row, line in enumerate(corner.say, start=corner.top):
+        page.cell(row, column, line)
+    page.cell(corner.status, column, "status", "KEY")
+    wide = COLUMNS if model else 1
+    goals = {0: (i - 1, "◂ "), 1: (None, "☰ all steps"), 2: (i + 1, "▸ ")}
+    for at, (other, sign) in goals.items():
+        where = column + 3 + at * wide
+        if other is None:
+            page.link(corner.status, where, sign, defined_name(f"{SCOPE}.progress"))
+        elif 0 <= other < len(tour.steps):
+            page.link(corner.status, where, sign + sheets[other], defined_name(_status(tour.steps[other])))
+    for row, line in enumerate(corner.asked, start=corner.status + 1):
+        page.cell(row, column, line, "KEY")
+    page.cell(corner.answer, column, "answer", "KEY")
+    page.levels[corner.answer] = True
+    return page

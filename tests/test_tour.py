@@ -1,0 +1,175 @@
+"""`sheetgen tour`: every step right in both engines, every folded answer what plain NumPy says, states that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pytest
+from helpers import cells_of, edited, errors_in, far, sheetgen
+
+from sheetgen import scale, tour
+from sheetgen.book import Book, read_book
+from sheetgen.check import check_book, standing
+from sheetgen.engines import ENGINES, Values, available
+from sheetgen.engines.with_libreoffice import recompute_all
+from sheetgen.ops import Array
+
+TOURS = tour.names()
+Arrays = dict[str, Array]
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One workbook per tour."""
+    folder = tmp_path_factory.mktemp("tour")
+    for name in TOURS:
+        result = sheetgen("tour", name, "-o", folder / f"{name}.xlsx")
+        assert result.code == 0, result.err
+    return {name: folder / f"{name}.xlsx" for name in TOURS}
+
+
+@pytest.fixture(scope="module")
+def recomputed(books: dict[str, Path]) -> dict[str, Values]:
+    """All of them by LibreOffice, started once."""
+    if not available("libreoffice"):
+        pytest.skip("LibreOffice is not installed")
+    return dict(zip(books, recompute_all(list(books.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", TOURS)
+def test_every_step_is_right_in_both_engines(
+    name: str, books: dict[str, Path], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = read_book(books[name])
+    report = check_book(book)
+    assert report.difference is None
+    assert sum(group.tensors for group in report.groups) == len(book.names)
+    assert list(report.predictions) == [step.key for step in tour.find(name).steps if step.preset]
+    values = request.getfixturevalue("recomputed")[name]
+    assert not [error for grid in values.sheets.values() for error in errors_in(grid)]
+    monkeypatch.setitem(ENGINES, "libreoffice", lambda *_: values)
+    assert check_book(book, "libreoffice").difference is None
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+def size(values: Arrays, *starts: str) -> int:
+    """Trainable numbers of the blocks whose paths begin so."""
+    return sum(
+        v.size for p, v in values.items() if p.startswith(starts) and p.rpartition(".")[2][:2] in ("W_", "w_", "b_")
+    )
+
+
+# What an exercise asks, by the values of its step and of the step before (the workbook's, as it recomputes them).
+EXPECTED: dict[tuple[str, str], Callable[[Arrays, Arrays], Any]] = {
+    ("llama", "vit"): lambda _v, _b: 5 * (9 + 1),
+    ("llama", "qk"): lambda v, b: size(v, "") - size(b, ""),
+    ("llama", "vocabulary"): lambda _v, _b: 2 * 6 * 4,
+    ("llama", "embedding"): lambda v, b: size(v, "") - size(b, ""),
+    ("llama", "heads"): lambda _v, _b: 3 * (3 * 4),
+    ("llama", "gqa"): lambda _v, _b: 2 * 3 * 4,
+    ("llama", "layers"): lambda v, _b: size(v, "layer_1."),
+    ("llama", "residual"): lambda v, _b: (v["layer_0.mid"] - v["embed"])[:1],
+    ("llama", "equal"): lambda _v, _b: np.full((1, 4), 0.5),
+    ("llama", "gated"): lambda v, _b: np.exp(np.diff(v["layer_0.router.logits"][::-1], axis=0)),
+    ("llama", "sparse"): lambda _v, _b: np.ones((1, 4)),
+    ("llama", "nsa"): lambda v, _b: (v["selected.pattern"] > 0).sum(axis=0, keepdims=True),
+    ("llama", "neighbours"): lambda _v, _b: np.array([[1, 2, 2, 2]]),
+    ("llama", "rmsnorm"): lambda _v, _b: -3 * 4,
+    ("llama", "rope"): lambda _v, _b: np.arange(4)[None],
+    ("llama", "llama4"): lambda _v, _b: np.array([[1, 2, 1, 2]]),
+}
+
+
+def answers(book: Book, values: Values) -> Arrays:
+    found = {}
+    for step in {name.split("__")[1] for name in book.names if name.startswith("tour__") and name.endswith("__answer")}:
+        found[step] = values.range(book.names[f"tour__{step}__answer"])
+    return found
+
+
+@pytest.mark.parametrize("name", TOURS)
+def test_answers_are_what_numpy_says(name: str, books: dict[str, Path]) -> None:
+    book = read_book(books[name])
+    found = answers(book, ENGINES["formulas"](book.path, book))
+    models = standing(book)
+    before: Arrays = {}
+    for step in tour.find(name).steps:
+        if step.key in models:
+            now = {path: np.asarray(value, dtype=object) for path, value in models[step.key].values.items()}
+            now = {p: v.astype(float) if models[step.key].trace[p].value.dtype == float else v for p, v in now.items()}
+            expected = np.asarray(EXPECTED[name, step.key](now, before), dtype=float)
+            assert far(found[step.key], np.atleast_2d(expected)) <= 1e-9, step.key
+            before = now
+    assert set(found) == {step.key for step in tour.find(name).steps}
+
+
+def test_answer_of_the_table(books: dict[str, Path]) -> None:
+    book = read_book(books["llama"])
+    found = answers(book, ENGINES["formulas"](book.path, book))["table"][0]
+    known = [model for group in ("llama", "llama4") for model in scale.published()[group].models]
+    for share, model in zip(found, known, strict=False):
+        s = model.sizes
+        attention = s["n_layers"] * 2 * s["d_model"] * s["head_dim"] * (s["n_heads"] + s["n_kv_heads"])
+        assert share == pytest.approx(attention / model.counts["total"]), model.name
+
+
+# --- the lecture itself ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TOURS)
+def test_steps_are_linked_marked_and_folded(name: str, books: dict[str, Path]) -> None:
+    book = openpyxl.load_workbook(books[name])
+    steps = tour.find(name).steps
+    first = book[tour.SHEET]
+    assert book.sheetnames[0] == tour.SHEET
+    links = [cell.hyperlink.location for (cell,) in first.iter_rows(min_col=2, max_col=2) if cell.hyperlink]
+    assert links == [f"tour__{step.key}__status" for step in steps]
+    assert set(links) <= set(book.defined_names)
+    for i, step in enumerate(steps):
+        (status,) = (cell for row in cells_of(book, f"tour__{step.key}__status") for cell in row)
+        sheet = status.parent
+        shown = {str(cell.value) for row in sheet.iter_rows() for cell in row if isinstance(cell.value, str)}
+        text = " ".join(shown)
+        around = {cell.hyperlink.location for cell in sheet[status.row] if cell.hyperlink}
+        wanted = [f"tour__{other.key}__status" for other in (*steps[max(0, i - 1) : i], *steps[i + 1 : i + 2])]
+        assert around == {"tour__progress", *wanted}, step.key
+        assert "Say: " in text
+        assert "Exercise: " in text
+        (answer, *_) = cells_of(book, f"tour__{step.key}__answer")[0]
+        row = sheet.row_dimensions[answer.row]
+        assert (row.hidden, row.outlineLevel) == (True, 1), step.key
+        assert ("★" in text) == bool(step.new), step.key
+        rules = [v for v in sheet.data_validations.dataValidation if status.coordinate in v.sqref]
+        assert [v.formula1 for v in rules] == ['"to do,doing,done"']
+
+
+def test_what_a_lecturer_changes(books: dict[str, Path]) -> None:
+    """States show on the first sheet, words are changed once for all steps, and a wrong answer is found."""
+
+    def change(book: Any) -> None:
+        for key, state in (("vit", "done"), ("qk", "done"), ("vocabulary", "doing")):
+            cells_of(book, f"tour__{key}__status")[0][0].value = state
+        cells_of(book, "vocabulary__words")[0][3].value = "mat"
+        cells_of(book, "tour__heads__answer")[0][0].value = 40
+
+    book = read_book(edited(books["llama"], change, "taught.xlsx"))
+    values = ENGINES["formulas"](book.path, book)
+    assert values.range(book.names["tour__progress"])[:4, 0].tolist() == ["done", "done", "doing", "to do"]
+    assert values.range(book.names["tour__done"])[0, 0] == 2
+    report = check_book(book)
+    assert report.difference is not None
+    assert [difference.path for difference in report.differences] == ["tour.heads.answer"]
+    for key in ("heads", "gated", "llama4"):
+        assert report.predictions[key].startswith("the cat sat mat →"), key
+
+
+def test_unknown_tour(tmp_path: Path) -> None:
+    result = sheetgen("tour", "lama", "-o", tmp_path / "x.xlsx")
+    assert (result.code, result.out) == (2, "")
+    assert "'lama' is no tour: choose" in result.err
