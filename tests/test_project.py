@@ -43,6 +43,8 @@ ORDER = [
     "placed",
     "pages",
     "diagram",
+    "pictures",
+    "draw",
     "scale",
     "compare",
     "tour",

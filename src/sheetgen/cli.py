@@ -120,6 +120,7 @@ def build(
     from sheetgen.convert import convert
     from sheetgen.diagram import map_page
     from sheetgen.models import run
+    from sheetgen.pictures import pictures_page
     from sheetgen.placed import place
     from sheetgen.tensor import Source
     from sheetgen.theme import load as load_theme
@@ -158,8 +159,12 @@ def build(
     trace = run(request.config, source)
     placed = place(request, {"published": ", ".join(found.published), **made}, trace)
     after: list[pages.Page | pages.Table] = [pages.config_page([placed]), pages.contents_page([placed])]
+    table = None
     if found.published:
-        after.append(scale.table(found.published, scale.sizes_of(request.config), trace.parameters()))
+        table = scale.table(found.published, scale.sizes_of(request.config), trace.parameters())
+        after.append(table)
+    charts = pictures_page(placed, table)
+    after = [charts, *after] if charts else after
     workbook = pages.Workbook(found.title, found.summary, [map_page(placed), placed, *after], formulas, look)
     _save(workbook, target)
 

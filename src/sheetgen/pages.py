@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 from sheetgen import words
 from sheetgen.address import Range
@@ -53,6 +53,27 @@ class Mirror:
     number: str = "0.00"
 
 
+@dataclass(frozen=True)
+class Series:
+    """One colour of a chart: its name, and the cells of its values."""
+
+    name: str
+    values: Range
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of live cells. alt: what it shows, for those who do not see it."""
+
+    shape: Literal["bars", "stacked", "shares", "lines"]
+    title: str
+    across: str  # names of the axes
+    up: str
+    names: Range  # cells that name the places along the axis
+    series: tuple[Series, ...]
+    alt: str
+
+
 @dataclass
 class Page:
     """One sheet of plain cells; `mirrors` are live copies of blocks of the model."""
@@ -62,6 +83,7 @@ class Page:
     cells: list[Cell] = field(default_factory=list)
     mirrors: list[Mirror] = field(default_factory=list)
     levels: dict[int, bool] = field(default_factory=dict)  # rows that belong to the one above: folded up or not
+    charts: list[Chart] = field(default_factory=list)
 
     def cell(self, row: int, column: int, value: str | float | bool, look: str = "CELL", indent: int = 0) -> None:
         """One cell."""

@@ -50,6 +50,8 @@ class Theme:
     stream_width: float = 3.0  # of the residual stream
     row_height: float = 16.5
     zoom: int = 100
+    chart_width: int = 760  # pixels
+    chart_height: int = 420
     paper: str = "#FFFFFF"
     ink: str = "#1B2733"
     quiet: str = "#55606B"  # names along the axes, equations
@@ -203,6 +205,32 @@ class Theme:
         fill = self.fills["control"]
         return {} if self.bare else {"bg_color": fill, "font_color": self.on(fill)}
 
+    def chart(self, title: str) -> dict[str, Look]:
+        """Looks of the parts of a chart: its title, axes, legend and areas."""
+        if self.bare:
+            return {"title": {"name": title}, "axis": {}, "font": {}, "area": {}}
+        font = {"name": self.font, "size": self.size, "color": self.ink}
+        quiet = font | {"color": self.quiet, "bold": False}
+        area = {"fill": {"color": self.paper}, "border": {"color": self.quiet}}
+        axis = {"num_font": quiet, "name_font": quiet, "line": {"color": self.quiet}}
+        grid = {"visible": True, "line": {"color": mix(self.quiet, self.paper, 0.3), "width": 0.75}}
+        name = {"name": title, "name_font": font | {"size": self.size + 3}, "overlay": False}
+        return {"title": name, "axis": axis, "grid": {"major_gridlines": grid}, "font": {"font": quiet}, "area": area}
+
+    def series(self, at: int, line: bool) -> Look:
+        """Look of the so-manieth colour of a chart: told apart without colour by dashes or by an outline."""
+        colour = SERIES[at % len(SERIES)]
+        if self.bare:
+            return {}
+        if line:
+            kind = {"color": colour, "width": 2.5, "dash_type": DASHES[at % len(DASHES)]}
+            return {"line": kind, "marker": {"type": MARKERS[at % len(MARKERS)], "size": 7, **_filled(colour)}}
+        return {"fill": {"color": colour}, "border": {"color": self.paper, "width": 1}}
+
+    @property
+    def chart_size(self) -> tuple[int, int]:
+        return self.chart_width, self.chart_height
+
     @property
     def heading_height(self) -> float:
         """Height of a row with the heading of a sheet."""
@@ -213,10 +241,9 @@ class Theme:
         """So many columns right of what is written are coloured, too."""
         return 0 if self.bare or self.paper == WHITE else 40
 
-    def page(self, rows: int, columns: int) -> Paper:
-        """How a sheet of so many rows and columns is printed on A3: on one page, on its side or upright."""
-        height = rows * self.row_height
-        width = columns * self.column_width * 5.6  # a digit of 11 pt is 5.6 pt wide
+    def page(self, rows: int, letters: float) -> Paper:
+        """How a sheet of so many rows and so many letters' width is printed on A3: on one page, its side or upright."""
+        height, width = rows * self.row_height, letters * 5.6  # a digit of 11 pt is 5.6 pt wide
         wide, tall = (min(x / width, y / height) for x, y in ((1100, 740), (740, 1100)))
         return Paper(tall > wide, True) if max(wide, tall) > SMALLEST else Paper(False, False)
 
@@ -269,6 +296,16 @@ TEXTS: dict[str, Any] = {
 ON_BAR = {"BOX_TITLE", "BOX_TEXT", "BOX_COUNT"}  # of a box of the Map: on its colour
 
 
+# Of charts: colours that are told apart by readers who see few (Okabe & Ito 2008), signs for those who see none.
+SERIES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F"]
+DASHES = ["solid", "dash", "round_dot", "long_dash", "dash_dot"]
+MARKERS = ["circle", "square", "diamond", "triangle"]
+
+
+def _filled(colour: str) -> Look:
+    return {"fill": {"color": colour}, "border": {"color": colour}}
+
+
 def on_fill(theme: Theme, fill: str) -> Look:
     """A fill, and a colour for the text on it."""
     return {"bg_color": fill, "color": theme.on(fill)}
@@ -289,6 +326,10 @@ ATTENTION = {
     "mask_blocks",
     "sees_from",
     "sees_to",
+    "sees_from_window",
+    "sees_to_window",
+    "sees_from_chunked",
+    "sees_to_chunked",
     "scale",
     "complete",
     "any_complete",
@@ -305,6 +346,12 @@ OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word",
 INFINITE = {"masked", "softmax_max", "with_forced"}  # may hold ±10⁹ for ±∞
 WHOLE = {  # whole numbers by their nature, besides those that `_counts` finds
     "key_position",
+    "sees_from",
+    "sees_to",
+    "sees_from_window",
+    "sees_to_window",
+    "sees_from_chunked",
+    "sees_to_chunked",
     "key_block_first",
     "key_of_block",
     "key_of_selected",
@@ -483,7 +530,7 @@ PRINT = replace(
         "attention": "#B3C9E4",
         "gate": "#B5A6CF",
         "residual": "#FFFFFF",
-        "output": "#AFD3CA",
+        "output": "#BEDFD7",
     },
 )
 PLAIN = replace(LIGHT, name="plain", bare=True)
@@ -562,6 +609,8 @@ SIZES = {
     "stream_width": (1, 60),
     "row_height": (8, 200),
     "zoom": (10, 400),
+    "chart_width": (100, 4000),
+    "chart_height": (100, 4000),
 }
 
 
@@ -574,9 +623,10 @@ def _value(key: str, value: Any, default: Any) -> Any:
     if key in SIZES:
         low, high = SIZES[key]
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and low <= value <= high and (key != "zoom" or value == int(value)):
+        whole = isinstance(default, int)
+        if number and low <= value <= high and (value == int(value) or not whole):
             return type(default)(value)
-        raise InputError(f"{key} is {value!r}: choose a {'whole ' if key == 'zoom' else ''}number from {low} to {high}")
+        raise InputError(f"{key} is {value!r}: choose a {'whole ' if whole else ''}number from {low} to {high}")
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{key} is {value!r}: write a text in quotes")
     if key != "font" and not re.fullmatch(r"#[0-9A-Fa-f]{6}", value):

@@ -16,9 +16,10 @@ from xlsxwriter.worksheet import Worksheet
 
 from sheetgen import atomic, seal, words
 from sheetgen.address import Range
-from sheetgen.decor import Decor, Mark, levels
+from sheetgen.decor import Decor, Mark
+from sheetgen.draw import insert_charts, prepare, set_paper
 from sheetgen.formula import CellFormula, formulas_of
-from sheetgen.layout import Label, Layout, Title
+from sheetgen.layout import Label, Title
 from sheetgen.ops import Array, Limits
 from sheetgen.pages import Cell, Page, Table, Workbook
 from sheetgen.placed import Placed, defined_name
@@ -26,7 +27,6 @@ from sheetgen.tensor import Tensor
 from sheetgen.theme import Look
 
 CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same bytes
-PAPER = 8  # A3: XlsxWriter's number
 Progress = Callable[[str], None]  # called with the path of each block that has been written
 Looks = Callable[[int, int], Format]  # (row, column) → the format of that cell
 
@@ -105,7 +105,7 @@ class _Writer:
         sheet = self.add_sheet(layout.sheet)
         if alone:
             sheet.activate()
-        self.canvas(sheet, layout)
+        prepare(sheet, layout, theme, self.look(theme.text()))
         self.text(sheet, 0, 0, model.title, theme.text("HEADING"))
         hint = "Every number is a formula; red cells are trainable. Change one and look below."
         self.text(sheet, 1, 0, hint, theme.text("SUBTITLE"))
@@ -119,8 +119,7 @@ class _Writer:
             note = words.sentence(title.tensor)
             if title.tensor.kind == "computed":
                 note = f"{title.tensor.name} = {words.equation(title.tensor)}\n{note}"
-            if not theme.bare:
-                self.note(sheet, title.row, title.column, note)
+            self.note(sheet, title.row, title.column, note)
         for shape in layout.shapes:
             self.text(sheet, shape.row, shape.column, shape.text, theme.text("SHAPE"))
         for label in layout.labels:
@@ -128,39 +127,6 @@ class _Writer:
         for heading in layout.headings:
             look = {"": "TITLE", "above": "NAME_ABOVE", "left": "NAME_LEFT"}[heading.side]
             self.text(sheet, heading.row, heading.column, heading.text, self.theme.text(look))
-
-    def canvas(self, sheet: Worksheet, layout: Layout) -> None:
-        """Columns, rows and their groups, what stays in sight, and the printed page."""
-        theme, blank = self.theme, self.look(self.theme.text())
-        if theme.bare:
-            return
-        sheet.set_default_row(theme.row_height)
-        sheet.set_column(0, layout.right + theme.beyond, theme.column_width, blank)
-        sheet.set_column(0, layout.margin - 1, theme.margin_width, blank)
-        sheet.set_column(layout.end + 1, layout.end + 1, theme.stream_width, blank)
-        sheet.hide_gridlines(2)
-        sheet.set_zoom(theme.zoom)
-        sheet.set_row(0, theme.heading_height)
-        sheet.freeze_panes(layout.head, 0)
-        sheet.outline_settings(symbols_below=False)  # a fold is named by the title above it
-        for row, level in levels(layout).items():
-            sheet.set_row(row, None, None, {"level": level})
-        sheet.print_area(0, 0, layout.bottom, layout.right)
-        sheet.repeat_rows(0, layout.head - 1)
-        page = theme.page(layout.bottom + 1, layout.right + 1)
-        self.paper(sheet, page.tall)
-        sheet.fit_to_pages(1, 1 if page.whole else 0)
-
-    def paper(self, sheet: Worksheet, tall: bool = False) -> None:
-        """How the sheet is printed."""
-        if tall:
-            sheet.set_portrait()
-        else:
-            sheet.set_landscape()
-        sheet.set_paper(PAPER)
-        sheet.set_margins(left=0.4, right=0.4, top=0.6, bottom=0.6)
-        sheet.set_header('&L&"Arial,Bold"&A&R&F')
-        sheet.set_footer("&R&P / &N")
 
     def mark(self, sheet: Worksheet, row: int, column: int, mark: Mark) -> None:
         look = self.look(mark.look)
@@ -346,6 +312,8 @@ class _Writer:
 
     def note(self, sheet: Worksheet, row: int, column: int, text: str) -> None:
         """What a cell tells when one points at it."""
+        if self.theme.bare:
+            return
         sheet.write_comment(row, column, text, {"x_scale": 2.5, "author": "sheetgen", "font_size": 10})
 
     def page(self, page: Page) -> Worksheet:
@@ -356,8 +324,8 @@ class _Writer:
         for column, width in enumerate(page.widths):
             sheet.set_column(column, column, width, blank)
         sheet.hide_gridlines(2)
-        self.paper(sheet)
-        sheet.fit_to_pages(1, 0)
+        rows, width = 1 + max(cell.row for cell in page.cells), sum(page.widths)
+        set_paper(sheet, self.theme.page(rows, width))
         if not self.theme.bare:
             sheet.set_row(0, self.theme.heading_height)
         self.fill(sheet, page)
@@ -382,12 +350,13 @@ class _Writer:
                 sheet.write_url(cell.row, cell.column, f"internal:{cell.link}", look, str(cell.value))
             else:
                 sheet.write(cell.row, cell.column, cell.value, look)
-            if cell.note and not self.theme.bare:
+            if cell.note:
                 self.note(sheet, cell.row, cell.column, cell.note)
         for mirror in page.mirrors:
             looks = self.one(self.cell(mirror.cell) | {"num_format": mirror.number})
             for formula in formulas_of(mirror.tensor, mirror.range, self.places, self.style):
                 self.formula(sheet, formula, looks)
+        insert_charts(self.book, sheet, page.charts, self.theme)
 
     def table(self, table: Table) -> None:
         """The plain cells of a sheet that computes by itself."""
