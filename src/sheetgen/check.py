@@ -34,6 +34,7 @@ from sheetgen.placed import Ran, defined_name, workbook_path
 from sheetgen.tensor import Frame, Live, Tensor, Trace
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
+GROWN = 10  # times as large as it was built, a block is no longer one that rows were inserted into
 STATIC = "static"  # in place of an engine: formulas are compared, nothing is calculated
 STAND_IN = 1.0  # then, for a number that somebody typed as a formula: no formula depends on numbers
 
@@ -123,7 +124,7 @@ def standing(book: Book, engine: str = "formulas") -> dict[str, Standing]:
     values = ENGINES[engine](book.path, book)
     found = {}
     for key, settings in _settings(book).items():
-        trace = run(_config(settings, book.path), _Workbook(book, values, key))
+        trace = _run(book, _config(settings, book.path), _Workbook(book, values, key))
         places = _places(book, trace, key)
         found[key] = Standing(trace, {path: values.range(place) for path, place in places.items()})
     return found
@@ -190,10 +191,20 @@ def _config(settings: dict[str, Any], path: Path) -> Config:
     return config
 
 
+def _run(book: Book, config: Config, workbook: _Workbook) -> Trace:
+    """The model in the sizes that the blocks of the workbook have now, which somebody may have let grow."""
+    try:
+        return run(config, workbook)
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            f"{book.path}: {error}: insert or delete rows or columns until both fit, or undo what was inserted"
+        ) from error
+
+
 def _finite(book: Book, config: Config, workbook: _Workbook) -> Trace:
     """The model with the numbers of the workbook; raises InputError where they grow beyond what a cell holds."""
     with np.errstate(all="ignore"):
-        trace = run(config, workbook)
+        trace = _run(book, config, workbook)
     for path, tensor in trace.blocks.items():
         if tensor.value.dtype != object and not np.isfinite(tensor.value).all():
             raise InputError(
@@ -218,16 +229,20 @@ class _Workbook:
 
     def numbers(self, path: str, shape: tuple[int, int]) -> Array:
         place = self._place(path)
-        if place.shape != shape:
-            raise InputError(
-                f"{self.book.path}: {path} has {place.rows}×{place.columns} cells ({place}), "
-                f"but its neighbours and Config make it {shape[0]}×{shape[1]}"
-            )
+        self._refuse_far(path, place, shape)
         found = self._now(place)
-        result = np.empty(shape)
+        result = np.empty(place.shape)
         for (row, column), value in np.ndenumerate(found):
             result[row, column] = self._number(path, place.part(row, column), value)
         return result
+
+    def _refuse_far(self, path: str, place: Range, built: tuple[int, int]) -> None:
+        """Raise InputError for a block that no insertion of rows and columns has made of the one that was built."""
+        if place.rows > GROWN * (built[0] + 1) or place.columns > GROWN * (built[1] + 1):
+            raise InputError(
+                f"{self.book.path}: {path} has {place.rows}×{place.columns} cells ({place}), but it was built with "
+                f"{built[0]}×{built[1]}: build the workbook anew in the size you want"
+            )
 
     def column(self, path: str, default: Array) -> Array:
         """A column of the sheet Scale, with as many rows as it has now; an empty cell is 0."""
@@ -248,8 +263,7 @@ class _Workbook:
 
     def text(self, path: str, count: int) -> list[str]:
         place = self._place(path)
-        if place.rows * place.columns != count:
-            raise InputError(f"{self.book.path}: {path} has {place.rows * place.columns} cells, Config says {count}")
+        self._refuse_far(path, place, (count, count))
         found = list(self._now(place).flat)
         for i, word in enumerate(found):
             if not isinstance(word, str):

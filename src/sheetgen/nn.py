@@ -246,8 +246,8 @@ def live_mask(key: Tensor, query: Tensor, c: Controls, name: str = "mask", local
     has_window, has_chunk = (bool(n) and (n in c or bool(c.defaults.get(n))) for n in (window, chunk))
     if not has_window and not has_chunk and "causal" not in c:
         return less_equal(key, query).named(name)
-    end, last = name.removeprefix("mask"), float(key.rows - 1)
-    starts, stops = [number(0.0)], [number(last)]
+    end, last = name.removeprefix("mask"), rows_of(key) - 1.0
+    starts, stops = [number(0.0)], [last]
     if has_window:
         starts.append(positive(c[window], query - c[window] + 1.0, 0.0))
         stops.append(positive(c[window], query + c[window] - 1.0, last))

@@ -166,6 +166,8 @@ def _lookup(row: Index, column: Index, words: View, vocabulary: View) -> str:
 
 
 def _likeliest_numpy(probs: Array, vocabulary: Array) -> Array:
+    if len(probs) != vocabulary.size:
+        raise ValueError("a probability for each word is needed")
     return np.asarray(vocabulary.ravel()[np.argmax(probs, axis=0)][None])
 
 

@@ -31,7 +31,10 @@ class Source(Protocol):
     """Where the numbers that nobody computes come from: drawn, a checkpoint, or a workbook."""
 
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
-        """Trainable numbers; `around` is what the gain of a norm varies about, None for a matrix."""
+        """Trainable numbers; `around` is what the gain of a norm varies about, None for a matrix.
+
+        They may be more or fewer than `shape` says, in a workbook that somebody has let grow.
+        """
 
     def control(self, path: str, default: Live, limits: Limits) -> Live:
         """One live number or word, within its limits."""
@@ -247,7 +250,8 @@ class Tensor:
         return apply("columns", self, start=start, stop=stop)
 
     def __str__(self) -> str:
-        return f"{self.path or self.op} ({self.rows}×{self.columns})"
+        made_of = " and ".join(str(block.path) for block in self.blocks_used())
+        return f"{self.path or f'{self.op} of {made_of}'} ({self.rows}×{self.columns})"
 
     __repr__ = __str__
 
@@ -299,7 +303,7 @@ def weight(
     around: float | None = None,
     where: Where = "left",
 ) -> Tensor:
-    """Trainable numbers [rows, columns] of this scope: a red block."""
+    """Trainable numbers [rows, columns] of this scope: a red block. A workbook may have made it larger."""
     trace = _TRACE.get()
     tensor = Tensor(np.empty((rows, columns)), kind="weight", axes=axes).named(name, where)
     tensor.value = trace.source.weight(str(tensor.path), (rows, columns), around)
@@ -334,7 +338,8 @@ def text(name: str, count: int, across: bool, where: Where = "below") -> Tensor:
     tensor = Tensor(np.full(shape, "", dtype=object), kind="text").named(name, where)
     path = str(tensor.path)
     tensor.axes = ("", path) if across else (path, "")
-    tensor.value = np.array(trace.source.text(path, count), dtype=object).reshape(shape)
+    words = np.array(trace.source.text(path, count), dtype=object)
+    tensor.value = words[None] if across else words[:, None]
     return tensor
 
 

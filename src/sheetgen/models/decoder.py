@@ -404,7 +404,10 @@ class Decoder(Config):
 
     def prepare(self, i: int, x: Tensor, name: str, context: Context) -> Tensor:
         """What happens to a query or key between its projection and the scores."""
-        return nn.rotate(x, context.ropes[x.rows], name) if context.ropes else x
+        if not context.ropes:
+            return x
+        # In a workbook somebody may have inserted rows: the product below then says what does not fit.
+        return nn.rotate(x, context.ropes.get(x.rows) or context.ropes[min(context.ropes)], name)
 
     def feed_forward(self, i: int, x: Tensor, context: Context) -> Tensor:
         """The feed-forward block of layer i."""
