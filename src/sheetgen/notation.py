@@ -1,7 +1,8 @@
 """What a formula says, apart from how a program spells it.
 
 Excel, LibreOffice and others rewrite formulas when they save: blanks, `$`, the case of functions, `_xlfn.` before
-newer ones, `Model!` before cells of the same sheet, 0.00001 for 1E-05, TRUE() for TRUE. `Notation.read` takes all of that away.
+newer ones, `Model!` before cells of the same sheet, 0.00001 for 1E-05, TRUE() for TRUE. `Notation.read` takes all of
+that away.
 """
 
 from __future__ import annotations

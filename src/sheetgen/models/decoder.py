@@ -112,21 +112,25 @@ class Decoder(Config):
     def _check_heads(self) -> None:
         each(self.heads_by_layer, "heads_by_layer", self.n_layers, "layers")
         each(self.d_ff_by_layer, "d_ff_by_layer", self.n_layers, "layers")
-        for i in range(self.n_layers):
+        layers = range(self.n_layers if self.heads_by_layer else 1)  # else they are alike
+        for i in layers:
             if self.heads_of(i) % self.kv_heads_of(i):
                 raise InputError(
                     f"the {self.heads_of(i)} heads of layer {i} cannot share n_kv_heads {self.n_kv_heads}: "
                     f"choose a multiple of {self.n_kv_heads}"
                 )
-            width = sum(self.value_dim(self.kv_of(i, j)) for j in range(self.heads_of(i)))
-            if not self.output_projection and width != self.d_model:
+        most = max(self.kv_heads_of(i) for i in layers)
+        each(self.qk_dims, "qk_dims", most, "key/value heads")
+        each(self.value_dims, "value_dims", most, "key/value heads")
+        for i in layers if not self.output_projection else ():
+            width = self.heads_of(i) * self.head_dim
+            if self.value_dims:
+                width = sum(self.value_dim(self.kv_of(i, j)) for j in range(self.heads_of(i)))
+            if width != self.d_model:
                 raise InputError(
                     f"without output_projection the values of all heads must be d_model {self.d_model} wide, "
                     f"but those of layer {i} are {width}: choose other heads, head_dim or value_dims"
                 )
-        most = max(self.kv_heads_of(i) for i in range(self.n_layers))
-        each(self.qk_dims, "qk_dims", most, "key/value heads")
-        each(self.value_dims, "value_dims", most, "key/value heads")
         if self.qk_dims and self.qk_norm in ("head", "all"):
             raise InputError(f"qk_dims cannot differ while qk_norm is {self.qk_norm}: its gain is shared by all heads")
         if self.qk_dims and self.rotary_fraction != 1:
