@@ -23,6 +23,13 @@ MAX_NAMES = 100_000
 MAX_NUMBER = 1.7976931348623157e308
 MAX_TEXT = 32_767  # characters in a cell: Excel's limit
 
+
+class ErrorValue(str):
+    """An error value as a constant, such as #N/A; not a text that only looks like one."""
+
+    __slots__ = ()
+
+
 Translate = Callable[[str, Cell, Cell], str]  # a formula, its cell, another cell → the formula as filled to there
 
 
@@ -284,7 +291,9 @@ class _SheetReader:
             return self.strings[index][:MAX_TEXT]
         if kind == "b":
             return value.strip() not in ("0", "false")
-        return unescaped(value)[:MAX_TEXT]  # a text, an error value, a date as a text
+        if kind == "e":
+            return ErrorValue(value[:MAX_TEXT])
+        return unescaped(value)[:MAX_TEXT]  # a text, or a date as a text
 
     def _add(self, text: str, attributes: dict[str, str], at: Cell) -> None:
         sheet, kind = self.sheet, attributes.get("t", "normal")

@@ -24,7 +24,7 @@ import numpy as np
 from sheetgen.address import Range, parse_range
 from sheetgen.book import Book, Formula, Sheet, read_book
 from sheetgen.engines import MAX_GRID, EngineError, Values, cut, grid_of
-from sheetgen.sheets import MAX_CELLS, MAX_TEXT
+from sheetgen.sheets import MAX_CELLS, MAX_TEXT, ErrorValue
 
 
 class _Deferred(ModuleType):
@@ -219,7 +219,7 @@ def _grid(sheet: Sheet) -> np.ndarray:
     """The constants of a sheet in a grid that has room for its formulas."""
     cells: dict[tuple[int, int], object] = {(f.range.bottom, f.range.right): EMPTY for f in sheet.formulas}
     for cell, value in sheet.cells.items():
-        cells[cell] = Error.errors.get(value, value) if isinstance(value, str) else value
+        cells[cell] = Error.errors.get(value, value) if isinstance(value, ErrorValue) else value
     return grid_of(cells, EMPTY)
 
 
