@@ -49,18 +49,22 @@ class Decor:
 
     def add(self, row: int, column: int, look: Look, text: str = "", link: str = "") -> None:
         """A mark over what the cell has already."""
-        below = self.marks.get((row, column), Mark({}))
-        self.marks[row, column] = Mark(below.look | look, text or below.text, link or below.link)
+        below = self.marks.get((row, column))
+        if below is None:
+            self.marks[row, column] = Mark(look, text, link)
+        else:
+            self.marks[row, column] = Mark(below.look | look, text or below.text, link or below.link)
 
     def frame(self, box: Box) -> None:
         """The title on its bar, the way back, and lines around the frame."""
         area, look = box.range, self.theme.frame(box.frame, box.depth)
+        bottom, left, right = (self.edge(box, side) for side in ("bottom", "left", "right"))
         for column in range(area.left, area.right + 1):
             self.add(area.top, column, look)
-            self.add(area.bottom, column, self.edge(box, "bottom"))
+            self.add(area.bottom, column, bottom)
         for row in range(area.top + 1, area.bottom + 1):
-            self.add(row, area.left, self.edge(box, "left"))
-            self.add(row, area.right, self.edge(box, "right"))
+            self.add(row, area.left, left)
+            self.add(row, area.right, right)
         self.add(area.top, area.left, look, box.frame.title)
         if self.home:
             back = self.theme.text("BACK")

@@ -68,6 +68,8 @@ class _Writer:
         first = first.page if isinstance(first, Table) else first
         self.home = first.name if isinstance(first, Page) else ""
         self.formats: dict[tuple[tuple[str, Any], ...], Format] = {}
+        # By identity, which is faster; the properties are kept, so that no others can get their identity.
+        self.known: dict[int, tuple[Look, Format]] = {}
         self.summary = Summary()
         self.places: dict[str, Range] = {}  # of every block of the workbook
         self.marked = workbook.marked
@@ -75,10 +77,13 @@ class _Writer:
 
     def look(self, properties: Look) -> Format:
         """The format with these properties; one for each look, however many cells have it."""
-        key = tuple(sorted(properties.items()))
-        if key not in self.formats:
-            self.formats[key] = self.book.add_format(properties)
-        return self.formats[key]
+        known = self.known.get(id(properties))
+        if known is None:
+            key = tuple(sorted(properties.items()))
+            if key not in self.formats:
+                self.formats[key] = self.book.add_format(properties)
+            known = self.known[id(properties)] = properties, self.formats[key]
+        return known[1]
 
     def write(self, workbook: Workbook) -> Summary:
         for model in workbook.models:
@@ -213,19 +218,22 @@ class _Writer:
             return
         sheet.write_dynamic_array_formula(place.top, place.left, place.bottom, place.right, formula.text, look, first)
         # The call above fills the rest with zeros: write what a viewer that does not calculate should show.
-        for (row, column), cell in np.ndenumerate(value):
-            if (row, column) != (0, 0):
-                self.constant(sheet, place.top + row, place.left + column, cell, looks)
+        self.cells(sheet, place, value, looks, skip=1)
 
     def constants(self, sheet: Worksheet, place: Range, value: Array, looks: Looks) -> None:
         """Numbers and texts, from the corner of `place` on."""
         self.summary.cells += value.size
-        for (row, column), cell in np.ndenumerate(value):
-            self.constant(sheet, place.top + row, place.left + column, cell, looks)
+        self.cells(sheet, place, value, looks)
 
-    def constant(self, sheet: Worksheet, row: int, column: int, value: Any, looks: Looks) -> None:
-        write = sheet.write_string if isinstance(value, str) else sheet.write_number
-        write(row, column, value, looks(row, column))
+    def cells(self, sheet: Worksheet, place: Range, value: Array, looks: Looks, skip: int = 0) -> None:
+        """The contents of a block or of a part of it, but for the first `skip` cells; cells inside a row look alike."""
+        write = sheet.write_string if value.dtype == object else sheet.write_number
+        left, right = place.left, place.left + value.shape[1] - 1
+        for row, contents in enumerate(value.tolist(), start=place.top):
+            inner = looks(row, left + 1) if right > left + 1 else None
+            for column, content in enumerate(contents[skip:], start=left + skip):
+                write(row, column, content, inner if left < column < right else looks(row, column))
+            skip = 0
 
     def repeated(self, sheet: Worksheet, tensor: Tensor, place: Range, source: Range, looks: Looks) -> None:
         """Words or numbers that another model was given: links to its cells, constants where it has none."""
