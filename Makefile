@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 PRESETS := llama1 llama2 llama3 llama4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-hf lint format types generated gallery benchmark mutations
+.PHONY: help install demo test test-hf lint format types generated gallery benchmark fuzz kills mutations
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +42,14 @@ generated: ## Rebuild the committed workbooks in generated/, byte for byte.
 gallery: ## Draw every preset's Map and Model into docs/gallery (needs LibreOffice).
 	$(PYTHON) docs/gallery/rebuild.py
 
-benchmark: ## Time the check of workbooks, small to large.
-	$(PYTHON) benchmarks/check_speed.py
+benchmark: ## Time build and check, small to large, beside other programs; writes docs/benchmarks.md (half an hour).
+	$(PYTHON) benchmarks/benchmark.py --write docs/benchmarks.md
+
+fuzz: ## Break 10,000 files and options at random, and see that each is refused in a line (half an hour).
+	$(PYTHON) tests/fuzz.py
+
+kills: ## Kill a hundred builds over an existing file, at random moments.
+	$(PYTHON) -m pytest -q -m slow tests/test_writing.py
 
 mutations: ## Break every block of every preset in every way, and see that check finds it (half an hour).
 	$(PYTHON) tests/mutations.py --write docs/mutations.md

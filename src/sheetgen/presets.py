@@ -183,7 +183,7 @@ def _image(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) -> In
             values[name] = size
     shape = [values[name] for name in ("channels", "image_size", "image_width")]
     patch, labels = values["patch_size"], values["n_labels"]
-    if not all(isinstance(size, int) and size > 0 for size in (*shape, patch, labels)):
+    if not all(isinstance(size, int) and size > 0 for size in (*shape, patch, labels)) or labels > MAX_ROWS:
         return {}, {}  # the family says what is wrong
     if math.prod(shape) > MOST_PIXELS:
         raise InputError(f"the image has {math.prod(shape):,} numbers: choose at most {MOST_PIXELS:,}")

@@ -21,7 +21,7 @@ Kind = Literal["computed", "weight", "constant", "control", "text", "input"]
 Live = float | str  # what a control holds
 MAX_CELLS = 50_000_000  # of one tensor on the way to a block
 # Of a model: more than spreadsheet programs open, or than writing them has memory for (a gigabyte).
-MAX_BLOCKS, MAX_BLOCK_CELLS = 100_000, 5_000_000
+MAX_BLOCKS, MAX_BLOCK_CELLS = 30_000, 5_000_000
 
 # Of the blocks it is made from: under them, right of them; left of its user; or the row right under the latest block.
 Where = Literal["below", "beside", "left", "foot"]

@@ -56,7 +56,13 @@ class Config:
 
     def least_size(self) -> tuple[int, int]:
         """Rows and columns that the sheet of the model has at least; so what cannot fit is refused at once."""
-        return 1, 1
+
+        def size(name: str) -> int:
+            return int(getattr(self, name, 1))
+
+        heads = size("n_heads") * size("head_dim")
+        rows = size("n_layers") * max(heads, size("d_ff"), size("n_experts"))
+        return max(rows, size("n_labels")), max(size("d_model"), size("d_ff"), heads)
 
     def prediction(self, trace: Trace) -> str:
         """What the model says about its input, in a line."""

@@ -1,0 +1,346 @@
+"""Times sheetgen beside others on the same workbooks, in one run, and writes docs/benchmarks.md.
+
+    python benchmarks/benchmark.py [--runs 3] [--largest 1000000] [--write docs/benchmarks.md]
+
+Every figure is the least of some runs, the runs of all sides in turns, so that a busy machine slows all alike. Seconds
+are those of the processor, in all processes that a side starts; memory is the largest of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+
+from sheetgen.engines import soffice
+from sheetgen.engines.with_libreoffice import _ALWAYS_RECALCULATE, drop_cached_values
+from sheetgen.sheets import read_outline, read_sheet, read_strings
+
+WORDS = " ".join(f"w{i}" for i in range(16))
+LLAMA = f"llama1 --weights normal --text '{WORDS}'"
+SIZES = {  # about so many cells: the options of `sheetgen build`
+    1_000: "attention --text 'a b'",
+    10_000: "llama1 --weights normal",
+    50_000: f"{LLAMA} --dim 24 --heads 3 --head-dim 8 --ffn 48 --layers 2 --vocab 40",
+    100_000: f"{LLAMA} --dim 32 --heads 4 --head-dim 8 --ffn 64 --layers 3 --vocab 64",
+    1_000_000: f"{LLAMA} --dim 64 --heads 8 --kv-heads 4 --head-dim 8 --ffn 172 --layers 10 --vocab 512",
+}
+NAMED = {
+    "a nanoGPT of 85,000 parameters": "gpt2 --layers 3 --heads 3 --dim 48 --head-dim 16 --ffn 192 --vocab 3 "
+    "--set n_positions=11 --tokens 0,1,2,0,1,2,0,1,2,0,1",
+    "a llama of 260,000 parameters": "llama1 --dim 64 --layers 5 --heads 8 --kv-heads 4 --head-dim 8 --ffn 172 "
+    f"--vocab 512 --text '{WORDS}'",
+    "the shape of gpt2-small": "gpt2 --dim 768 --layers 12 --heads 12 --head-dim 64 --ffn 3072 --vocab 50257 "
+    "--weights normal",
+}
+PATIENCE = 600  # seconds for one side
+
+EXCEL_MODEL = "from formulas.excel import ExcelModel; ExcelModel().loads({!r}).finish().calculate()"
+IRONCALC = "import ironcalc; ironcalc.load_from_xlsx({!r}, 'en', 'UTC', 'en').evaluate()"
+
+
+@dataclass
+class Cost:
+    """What a process took, with those it started: seconds of the processor, bytes; and how it ended."""
+
+    seconds: float = float("inf")
+    memory: float = float("inf")
+    code: int = 0
+    said: str = ""
+
+
+@dataclass
+class Row:
+    """The costs of one workbook by side."""
+
+    name: str
+    cells: int = 0
+    costs: dict[str, Cost] = field(default_factory=dict)
+
+
+def run(command: Sequence[str]) -> Cost:
+    """Run a process to its end."""
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(["timeout", str(PATIENCE), *command], stdout=told, stderr=told)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        told.seek(0)
+        said = told.read().decode(errors="replace")
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, process.returncode, said)
+
+
+def least(sides: dict[str, Callable[[], Cost]], runs: int) -> dict[str, Cost]:
+    """The least cost of each side, run in turns; a side that fails, or takes too long, is not run again."""
+    found: dict[str, Cost] = {}
+    for _ in range(runs):
+        for name, side in sides.items():
+            if name in found and found[name].code:
+                continue
+            cost = side()
+            before = found.get(name, Cost())
+            found[name] = cost if cost.code or cost.seconds < before.seconds else before
+    return found
+
+
+def python(code: str) -> list[str]:
+    """A line of Python as a process."""
+    return [sys.executable, "-c", code]
+
+
+def sheetgen(*arguments: str) -> list[str]:
+    """The command line as a process."""
+    return [sys.executable, "-m", "sheetgen", *arguments]
+
+
+# --- the same cells without sheetgen -----------------------------------------------------------------------------
+
+
+def plain_script(path: Path, folder: Path) -> Path:
+    """A program that writes the cells of a workbook by XlsxWriter alone, from plain lists, a format for each sheet."""
+    data = folder / f"{path.stem}.py"
+    with data.open("w", encoding="utf-8") as script:
+        script.write("import sys, pickle, xlsxwriter\n")
+        script.write(f"sheets = pickle.load(open({str(data.with_suffix('.pickle'))!r}, 'rb'))\n")
+        script.write(PLAIN)
+    with data.with_suffix(".pickle").open("wb") as file:
+        pickle.dump(contents(path), file)
+    return data
+
+
+PLAIN = """
+book = xlsxwriter.Workbook(sys.argv[1], {"strings_to_formulas": False, "strings_to_urls": False})
+for name, rows, formulas, blanks in sheets:
+    sheet, look = book.add_worksheet(name), book.add_format({"num_format": "0.00", "border": 1})
+    for row, column in blanks:
+        sheet.write_blank(row, column, None, look)
+    for area, text, array, value in formulas:
+        if array:
+            sheet.write_dynamic_array_formula(*area, text, look, value)
+        else:
+            sheet.write_formula(*area[:2], text, look, value)
+    for row, column, values in rows:
+        sheet.write_row(row, column, values, look)
+book.close()
+"""
+
+
+def contents(path: Path) -> list[Any]:
+    """Of each sheet: runs of constants (and of cached values), formulas, and formatted cells without contents."""
+    found = []
+    with zipfile.ZipFile(path) as archive:
+        with archive.open("xl/workbook.xml") as stream:
+            names = list(read_outline(stream).sheets)
+        with archive.open("xl/sharedStrings.xml") as stream:
+            strings = read_strings(stream)
+        for i, name in enumerate(names, start=1):
+            part = f"xl/worksheets/sheet{i}.xml"
+            with archive.open(part) as stream:
+                sheet = read_sheet(name, stream, strings, lambda text, _origin, _at: text, cached=True)
+            firsts = {(f.range.top, f.range.left) for f in sheet.formulas}
+            values = sheet.cells | {at: v for at, v in sheet.cached.items() if at not in firsts}
+            formulas = [
+                (
+                    (f.range.top, f.range.left, f.range.bottom, f.range.right),
+                    f.text,
+                    f.array,
+                    sheet.cached.get((f.range.top, f.range.left), 0),
+                )
+                for f in sheet.formulas
+            ]
+            blank = re.findall(rb'<c r="([A-Z]+)(\d+)" s="\d+"/>', archive.read(part))
+            places = [
+                xlsxwriter.utility.xl_cell_to_rowcol(f"{letters.decode()}{row.decode()}") for letters, row in blank
+            ]
+            found.append((name, runs_of(values), formulas, places))
+    return found
+
+
+def runs_of(values: dict[tuple[int, int], Any]) -> list[tuple[int, int, list[Any]]]:
+    """Neighbours in a row together, as arrays are written."""
+    order = sorted(values)
+    groups = groupby(enumerate(order), key=lambda pair: (pair[1][0], pair[1][1] - pair[0]))
+    found = []
+    for _, group in groups:
+        places = [at for _, at in group]
+        found.append((*places[0], [values[at] for at in places]))
+    return found
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+
+def measure(name: str, options: str, folder: Path, runs: int) -> Row:
+    """All sides of one workbook."""
+    path = folder / "{}.xlsx".format(re.sub(r"\W+", "_", name))
+    build = sheetgen("build", *shlex.split(options), "-o", str(path), "--force")
+    row = Row(name)
+    first = run(build)
+    row.costs["build"] = first
+    if first.code:
+        return row
+    row.cells = int(re.findall(r"cells +([\d,]+)", first.said)[0].replace(",", ""))
+    script = plain_script(path, folder)
+    data = script.with_suffix(".pickle")
+    sides: dict[str, Callable[[], Cost]] = {
+        "build": lambda: run(build),
+        "plain": lambda: run([sys.executable, str(script), str(folder / "plain.xlsx")]),
+        "plain, reading": lambda: run(python(f"import pickle, xlsxwriter; pickle.load(open({str(data)!r}, 'rb'))")),
+        "imports": lambda: run(python("import sheetgen.write, sheetgen.presets, sheetgen.convert, sheetgen.scale")),
+        "check": lambda: run(sheetgen("check", str(path))),
+    }
+    if row.cells < 80_000:
+        sides["ExcelModel"] = lambda: run(python(EXCEL_MODEL.format(str(path))))
+    bare = folder / f"bare_{path.name}"
+    drop_cached_values(path, bare)
+    sides["IronCalc"] = lambda: run(python(IRONCALC.format(str(bare))))
+    if command := soffice():
+        user = folder / "profile" / "user"
+        user.mkdir(parents=True, exist_ok=True)
+        (user / "registrymodifications.xcu").write_text(_ALWAYS_RECALCULATE, encoding="utf-8")
+        where = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
+        out = ["--headless", "--norestore", "--convert-to", "xlsx", "--outdir", str(folder / "out"), str(bare)]
+        run([command, where, "--headless", "--terminate_after_init"])  # makes the profile, which is not timed
+        sides["LibreOffice"] = lambda: run([command, where, *out])
+    row.costs |= least(sides, runs if row.cells < 500_000 else min(runs, 2))
+    return row
+
+
+def seconds(cost: Cost | None) -> str:
+    """A cell of the table: the seconds, or that there are none."""
+    if cost is None:
+        return "–"
+    if cost.code == 124:
+        return f"> {PATIENCE}"
+    return "fails" if cost.code else f"{cost.seconds:.2f}"
+
+
+def mib(cost: Cost) -> str:
+    """Memory in a cell of the table."""
+    return f"{cost.memory / 2**20:,.0f}"
+
+
+def ratio(one: Cost | None, other: Cost | None) -> str:
+    """How many times longer than `one` the other took."""
+    if one is None or other is None or one.code or other.code not in (0, 124):
+        return "–"
+    return f"{'> ' if other.code else ''}{other.seconds / one.seconds:.1f}×"
+
+
+def writing(row: Row) -> tuple[float, float]:
+    """Seconds of sheetgen and of the plain program, without what each takes to start and to get its data."""
+    costs = row.costs
+    ours = costs["build"].seconds - costs["imports"].seconds
+    return ours, max(costs["plain"].seconds - costs["plain, reading"].seconds, 1e-9)
+
+
+def report(rows: list[Row], named: list[Row]) -> str:
+    """The page."""
+    lines = ["# Benchmarks", "", PREFACE, "", machine(), "", "## Build", ""]
+    lines += ["| cells | sheetgen, s | XlsxWriter, s | ratio | sheetgen's own, µs per cell | memory, MiB |"]
+    lines += ["|--:|--:|--:|--:|--:|--:|"]
+    for row in rows:
+        ours, theirs = writing(row)
+        own = 1e6 * (ours - theirs) / row.cells
+        memory = mib(row.costs["build"])
+        lines += [f"| {row.cells:,} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} | {own:.1f} | {memory} |"]
+    lines += ["", BUILD, "", "## Check", ""]
+    lines += ["| cells | sheetgen check, s | LibreOffice, s | | IronCalc, s | | ExcelModel, s | | memory, MiB |"]
+    lines += ["|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    for row in rows:
+        costs, check = row.costs, row.costs["check"]
+        others = [costs.get(name) for name in ("LibreOffice", "IronCalc", "ExcelModel")]
+        told = " | ".join(f"{seconds(other)} | {ratio(check, other)}" for other in others)
+        lines += [f"| {row.cells:,} | {seconds(check)} | {told} | {mib(check)} |"]
+    lines += ["", CHECK, "", "## Growth", ""]
+    lines += [
+        "| from | to | cells | build | check | memory of build | memory of check |",
+        "|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for small, large in pairwise(rows):
+        one, two = small.costs, large.costs
+        grown = [writing(large)[0] / writing(small)[0], two["check"].seconds / one["check"].seconds]
+        grown += [two[side].memory / one[side].memory for side in ("build", "check")]
+        told = " | ".join(f"{factor:.1f}×" for factor in (large.cells / small.cells, *grown))
+        lines += [f"| {small.cells:,} | {large.cells:,} | {told} |"]
+    lines += ["", "## Models", "", "| model | cells | build, s | check, s | LibreOffice, s |", "|---|--:|--:|--:|--:|"]
+    for row in named:
+        if row.costs["build"].code:
+            lines += [f"| {row.name} | refused: {row.costs['build'].said.strip().partition(': ')[2]} | | | |"]
+        else:
+            told = " | ".join(seconds(row.costs.get(name)) for name in ("build", "check", "LibreOffice"))
+            lines += [f"| {row.name} | {row.cells:,} | {told} |"]
+    return "\n".join([*lines, ""])
+
+
+PREFACE = (
+    "Made by `make benchmark`, all sides in turns in one run. Each figure is the least of some runs: seconds of the "
+    "processor, the largest process's memory. Ratios are what counts; the seconds depend on the machine."
+)
+BUILD = (
+    "XlsxWriter: a program that writes the same cells (constants, formulas with their values, empty ones with a look) "
+    "from plain lists, with one format per sheet and nothing of sheetgen, no notes, names, links or rules. Starting "
+    "Python, imports and reading the lists are taken off on both sides; computing the model, the layout, notes, names "
+    "and rules are in sheetgen's."
+)
+CHECK = (
+    "Whole processes, with their start. sheetgen: reads, rebuilds the model, recomputes by the package `formulas` and "
+    "compares. LibreOffice: opens, recalculates and saves. IronCalc: loads and evaluates. ExcelModel: "
+    "`ExcelModel().loads(FILE).finish().calculate()` of the package `formulas`, up to 80,000 cells. The factor behind "
+    "each says how many times longer than sheetgen it took."
+)
+
+
+def machine() -> str:
+    """What it ran on, without its name."""
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("sheetgen", "XlsxWriter", "formulas", "numpy", "ironcalc")
+    )
+    command = soffice()
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=False).stdout if command else ""
+    office = " ".join(told.split()[:2]) or "no LibreOffice"
+    return (
+        f"{os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}, {packages}, {office}."
+    )
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--largest", type=int, default=max(SIZES))
+    parser.add_argument("--write", type=Path, help="the page; else it is printed")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sheetgen-benchmark-") as name:
+        folder = Path(name)
+        rows, named = [], []
+        for cells, options in SIZES.items():
+            if cells <= arguments.largest:
+                print(f"{cells:,} cells …", file=sys.stderr, flush=True)
+                rows.append(measure(str(cells), options, folder, arguments.runs))
+        for title, options in NAMED.items():
+            print(f"{title} …", file=sys.stderr, flush=True)
+            named.append(measure(title, options, folder, 1))
+    page = report(rows, named)
+    if arguments.write:
+        arguments.write.write_text(page, encoding="utf-8")
+    else:
+        print(page)
+
+
+if __name__ == "__main__":
+    main()
