@@ -17,7 +17,7 @@ import numpy as np
 
 from sheetgen.address import MAX_ROWS
 from sheetgen.errors import InputError
-from sheetgen.models import FAMILIES, Config, as_sizes, divisors
+from sheetgen.models import FAMILIES, MOST, Config, as_sizes, divisors
 from sheetgen.ops import Array
 
 DEFAULT_TEXT = "the cat sat on the mat"
@@ -254,7 +254,7 @@ def _follow(values: dict[str, Any], preset: Preset, sizes: Mapping[str, Any]) ->
         if len(sizes[name]) > 1 and free:  # 5,3,3: three heads, if nobody says how many
             values |= dict.fromkeys(counts, len(sizes[name]))
     heads, experts = values.get("n_heads"), values.get("n_experts")
-    if "n_kv_heads" in values and "n_kv_heads" not in sizes and isinstance(heads, int) and heads > 0:
+    if "n_kv_heads" in values and "n_kv_heads" not in sizes and isinstance(heads, int) and 0 < heads <= MOST:
         own = values["n_kv_heads"] == preset.sizes["n_heads"]  # every head has its own keys and values: so it stays
         values["n_kv_heads"] = max(k for k in divisors(heads) if k <= (heads if own else values["n_kv_heads"]))
     for name, counts in LISTS.items():

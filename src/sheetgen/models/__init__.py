@@ -1,7 +1,7 @@
 """Families: the sizes a model may have, and its forward pass. A family is one frozen dataclass (see `base.Config`)."""
 
 from sheetgen.models.attention import Attention
-from sheetgen.models.base import Config, as_sizes, divisors, fit_a_worksheet, run
+from sheetgen.models.base import MOST, Config, as_sizes, divisors, fit_a_worksheet, run
 from sheetgen.models.decoder import Decoder, Llama4, Mixture
 from sheetgen.models.nsa import Nsa, NsaLecture
 from sheetgen.models.seq2seq import Seq2Seq
@@ -13,6 +13,7 @@ FAMILIES: dict[str, type[Config]] = {
 
 __all__ = [
     "FAMILIES",
+    "MOST",
     "Config",
     "Decoder",
     "Llama4",

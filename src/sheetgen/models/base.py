@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args, get_type_hints
@@ -11,6 +12,8 @@ from sheetgen.address import MAX_COLUMNS, MAX_ROWS
 from sheetgen.controls import Controls
 from sheetgen.errors import InputError
 from sheetgen.tensor import Source, Trace, scope
+
+MOST = 10**9  # of any size: what is made of it before the first look at the sheet stays small
 
 
 def setting(default: Any, doc: str, low: float = 1) -> Any:
@@ -109,7 +112,8 @@ def fit_a_worksheet(config: Config) -> None:
 
 def divisors(n: int) -> list[int]:
     """All whole numbers that divide n, ascending."""
-    return [k for k in range(1, n + 1) if n % k == 0]
+    small = [k for k in range(1, math.isqrt(n) + 1) if n % k == 0]
+    return small + [n // k for k in reversed(small) if k * k < n]
 
 
 def _check_type(f: dataclasses.Field[Any], kind: Any, value: Any) -> None:
@@ -126,3 +130,5 @@ def _check_type(f: dataclasses.Field[Any], kind: Any, value: Any) -> None:
         raise InputError(f"{f.name} {value!r} is not {wanted}")
     elif kind in (int, float) and not f.metadata["low"] <= value < float("inf"):
         raise InputError(f"{f.name} {value} is too small: it must be at least {f.metadata['low']}")
+    elif kind is int and value > MOST:
+        raise InputError(f"{f.name} {value} is too large: it must be at most {MOST}")
