@@ -145,10 +145,8 @@ def _vocabulary(words: list[str], values: dict[str, Any], sizes: Mapping[str, An
     for word in words:
         first.setdefault(word.lower(), word)
     distinct, size = list(first.values()), values["vocab_size"]
-    if not isinstance(size, int) or size < 1:
+    if not isinstance(size, int) or not 1 <= size <= MAX_ROWS:
         return distinct  # the family refuses such a size in its own words
-    if size > MAX_ROWS:
-        raise InputError(f"vocab_size {size:,} is more than a worksheet has rows: choose at most {MAX_ROWS:,}")
     if "vocab_size" in sizes and size < len(distinct):
         raise InputError(
             f"the sentence has {len(distinct)} different words, but vocab_size is {size}: "

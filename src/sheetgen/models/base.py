@@ -13,7 +13,8 @@ from sheetgen.controls import Controls
 from sheetgen.errors import InputError
 from sheetgen.tensor import Source, Trace, scope
 
-MOST = 10**9  # of any size: what is made of it before the first look at the sheet stays small
+MOST = 10**9  # of any size; of what is counted one by one, as many as a sheet has rows
+COUNTS = {"n_layers", "n_heads", "n_kv_heads", "n_experts"}
 
 
 def setting(default: Any, doc: str, low: float = 1) -> Any:
@@ -65,7 +66,7 @@ class Config:
 
         heads = size("n_heads") * size("head_dim")
         rows = size("n_layers") * max(heads, size("d_ff"), size("n_experts"))
-        return max(rows, size("n_labels")), max(size("d_model"), size("d_ff"), heads)
+        return max(rows, size("n_labels"), size("vocab_size")), max(size("d_model"), size("d_ff"), heads)
 
     def prediction(self, trace: Trace) -> str:
         """What the model says about its input, in a line."""
@@ -130,5 +131,5 @@ def _check_type(f: dataclasses.Field[Any], kind: Any, value: Any) -> None:
         raise InputError(f"{f.name} {value!r} is not {wanted}")
     elif kind in (int, float) and not f.metadata["low"] <= value < float("inf"):
         raise InputError(f"{f.name} {value} is too small: it must be at least {f.metadata['low']}")
-    elif kind is int and value > MOST:
-        raise InputError(f"{f.name} {value} is too large: it must be at most {MOST}")
+    elif kind is int and value > (most := MAX_ROWS if f.name in COUNTS else MOST):
+        raise InputError(f"{f.name} {value} is too large: it must be at most {most}")
