@@ -604,7 +604,7 @@ def remembered(dirty: Callable[[Range], bool]) -> Iterator[None]:
     with (
         mock.patch.object(checking, "run", once(run, lambda config, _: config)),
         mock.patch.object(checking, "lay_out", once(lay_out, lambda trace, *_: id(trace))),
-        mock.patch.object(scale, "table", once(scale.table, lambda groups, *_: tuple(groups))),
+        mock.patch.object(scale, "table_of", once(scale.table_of, lambda groups, *_: tuple(groups))),
         mock.patch.object(checking, "formulas_of", once(formulas_of, lambda tensor, place, *_: (id(tensor), place))),
         mock.patch.object(checking, "Notation", once(Notation, lambda _: "")),
         mock.patch.object(comparison, "_areas", touched_areas),
@@ -677,7 +677,7 @@ def main() -> int:
             for line in result.missed[:20]:
                 print(f"  {line}", flush=True)
     if arguments.write:
-        arguments.write.write_text(page(results), encoding="utf-8")
+        arguments.write.write_text(page(results, arguments.every), encoding="utf-8")
     return 1 if any(result.missed for result in results) else 0
 
 
@@ -685,7 +685,7 @@ PAGE = """# Mutations: what `check` finds
 
 Every block of every preset, the names along it, its copy on the Map and the columns of Scale were broken in all ways
 below that apply, one at a time, with formulas per block and per cell: {total:,} broken workbooks. Of the many alike
-formulas of a block one is broken. `make mutations` writes this page anew.
+formulas of a block one is broken. `make mutations` writes this page anew.{share}
 
 `check` must name the broken tensor, and no other, as soon as any value changes by more than 1e-9 (relative above 1):
 **{caught:,} of {changing:,}**. `check --static` must name it always, also where no value changes today: **{static:,} of
@@ -703,12 +703,14 @@ formulas of a block one is broken. `make mutations` writes this page anew.
 """
 
 
-def page(results: list[Result]) -> str:
+def page(results: list[Result], every: int) -> str:
     """The results as docs/mutations.md."""
     legend = "\n".join(f"* **{name}**: {words}" for name, (words, _) in KINDS.items())
     caught, changing, static, total = (_sum(results, name) for name in ("caught", "changing", "static", "total"))
     missed = sum(len(result.missed) for result in results)
+    share = "" if every == 1 else f" Of all these, each {every}th was tried for this page."
     return PAGE.format(
+        share=share,
         total=total.total(),
         caught=caught.total(),
         changing=changing.total(),

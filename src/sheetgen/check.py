@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen import compare, scale, tour
+from sheetgen import compare, explain, scale, tour
 from sheetgen.address import Range, cell_name
-from sheetgen.book import Book, read_book
+from sheetgen.book import Book, Formula, read_book
 from sheetgen.diagram import mirrors
 from sheetgen.engines import ENGINES, Values
 from sheetgen.errors import InputError
@@ -51,6 +53,16 @@ class Difference:
     expected: Any
     formula_found: str
     formula_expected: str
+    explanation: str = ""  # a sentence, where the tensor is wrong by itself
+    cause: bool = True  # False: nothing is wrong here but what it is made from
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The residual stream after a layer: ‖found − expected‖ / ‖expected‖, NaN where a cell holds no number."""
+
+    path: str
+    error: float
 
 
 @dataclass
@@ -73,6 +85,7 @@ class Report:
     groups: list[Group] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)  # the cause first, then in the order of computation
     formulas: list[Difference] = field(default_factory=list)  # those whose formulas differ, when anything does
+    layers: list[Layer] = field(default_factory=list)
     predictions: dict[str, str] = field(default_factory=dict)  # what each model says, by its key
 
     @property
@@ -379,6 +392,12 @@ class _Comparison:
             formulas = [first for found in found_there if (first := next(filter(None, found), None))]
             self.report.formulas += [self._told(d) for d in formulas]
             differences = _cause_first(differences, formulas, trace)
+        if self.values is not None:
+            outs = [path for path in trace.blocks if path in self.places and _OUT.fullmatch(path)]
+            self.report.layers += [
+                Layer(workbook_path(path, self.key), _relative(self.values.range(self.places[path]), trace[path].value))
+                for path in outs
+            ]
         self.report.differences += [self._told(d) for d in differences]
         self.report.groups += [group for group in groups.values() if group.tensors]
 
@@ -446,10 +465,12 @@ class _Comparison:
             top, left = formula.range.top - place.top, formula.range.left - place.left
             part = slice(top, top + formula.range.rows), slice(left, left + formula.range.columns)
             first = held[part][0, 0]
-            if not self.notation.same(first, formula.text, formula.range, formula.array):
-                wrong[part] = True
-            elif formula.range.shape != (1, 1):
+            if self.notation.same(first, formula.text, formula.range, formula.array):
                 wrong[part] = held[part] != first
+                continue
+            here = self.notation.read(formula.text, place.sheet)
+            others = np.array([[self.notation.read(f.text, place.sheet) != here for f in row] for row in held[part]])
+            wrong[part] = others if others.any() else True  # nothing but what it fills: a part, more, no array
         return self._difference(area, "has another formula than the model", wrong) if wrong.any() else None
 
     @functools.cached_property
@@ -485,16 +506,41 @@ class _Comparison:
         formula = sheet.formula_at.get(at)
         inside = row < tensor.rows and column < tensor.columns
         known = self.values is not None
+        value = self.values.range(place.part(row, column))[0, 0] if self.values else sheet.cells.get(at)
+        expected = self._expected_formula(tensor, place, at)
         return Difference(
             area.path,
             reason,
             place,
             [cell_name(place.top + r, place.left + c) for r, c in cells],
-            self.values.range(place.part(row, column))[0, 0] if self.values else sheet.cells.get(at),
+            value,
             tensor.value[row, column] if inside and (known or tensor.kind == "constant") else None,
             formula.text if formula else f"none: the cell holds {sheet.cells.get(at)!r}",
-            self._expected_formula(tensor, place, at),
+            expected,
+            self._explained(area, formula, expected, value, wrong),
         )
+
+    def _explained(self, area: _Area, found: Formula | None, expected: str, value: Any, wrong: Array) -> str:
+        """A sentence about the first of the wrong cells."""
+        tensor, place = area.tensor, area.range
+        if place.shape != tensor.shape:
+            return ""
+        subject = explain.spoken(area.path)
+        if place != self.places.get(area.path):
+            subject = f"The names along {subject}" if place.sheet != MAP else f"The copy of {subject} on the Map"
+        if tensor.kind == "constant":
+            return explain.constants(area.path, self.book.constants(place), tensor.value)
+        if tensor.kind != "computed" or not expected.startswith("="):
+            return ""
+        if found is None:
+            return explain.number(subject, value, wrong)
+        one, other = self.notation.read(found.text, place.sheet), self.notation.read(expected, place.sheet)
+        if one == other:
+            return explain.unexplained(subject, value)
+        part = (
+            "" if wrong.all() else f" The other {int((~wrong).sum())} of its {wrong.size} cells are as they should be."
+        )
+        return explain.formula(area.path, subject, one, other, self.places) + part
 
     def _expected_formula(self, tensor: Tensor, place: Range, at: tuple[int, int]) -> str:
         if tensor.kind != "computed":
@@ -515,17 +561,33 @@ def _cause_first(values: list[Difference], formulas: list[Difference], trace: Tr
 
     A formula may be off by so little that only what is made from it leaves the tolerance.
     """
-    first, by_path = values[0].path, {d.path: d for d in formulas}
-    if first in by_path or first not in trace.blocks:
-        return values
+    wrong = {d.path: d for d in formulas}
+    told = [values[0], *(dataclasses.replace(d, cause=d.path in wrong) for d in values[1:])]
+    told = [dataclasses.replace(d, explanation=wrong[d.path].explanation) if d.path in wrong else d for d in told]
+    told = [d if d.cause else dataclasses.replace(d, explanation="") for d in told]
+    first = values[0].path
+    if first in wrong or first not in trace.blocks:
+        return told
     above, waiting = set(), [trace[first]]
     while waiting:
         for operand in waiting.pop().blocks_used():
             if operand.path not in above:
                 above.add(operand.path)
                 waiting.append(operand)
-    cause = next((d for path, d in by_path.items() if path in above), None)
-    return [cause, *values] if cause else values
+    cause = next((d for path, d in wrong.items() if path in above), None)
+    return [cause, dataclasses.replace(told[0], cause=False, explanation=""), *told[1:]] if cause else told
+
+
+_OUT = re.compile(r"(?:.*\.)?layer_\d+\.out")
+
+
+def _relative(found: Array, expected: Array) -> float:
+    """‖found − expected‖ / ‖expected‖; NaN where a cell holds no number."""
+    if found.shape != expected.shape:
+        return math.nan
+    size = float(np.linalg.norm(expected))
+    distance = float(np.linalg.norm(_numbers(found) - expected))
+    return distance / size if size else distance
 
 
 def _frames(frame: Frame, above: str = "") -> Iterator[tuple[str, Frame]]:
@@ -540,11 +602,16 @@ def _compare_values(found: Array, expected: Array) -> tuple[float, Array]:
     """Largest difference (relative above 1), and which cells differ by more than the tolerance."""
     if expected.dtype == object:
         return 0.0, np.array(found != expected, dtype=bool)
-    numbers = np.array(
-        [[np.nan if isinstance(v, bool) or not isinstance(v, int | float) else v for v in row] for row in found],
-        dtype=float,
-    )
+    numbers = _numbers(found)
     distance = np.abs(numbers - expected) / np.maximum(1.0, np.abs(expected))
     wrong = ~(distance <= TOLERANCE)
     known = distance[~np.isnan(distance)]
     return float(known.max()) if known.size else 0.0, wrong
+
+
+def _numbers(found: Array) -> Array:
+    """The numbers among the values of cells, NaN for all others."""
+    return np.array(
+        [[np.nan if isinstance(v, bool) or not isinstance(v, int | float) else v for v in row] for row in found],
+        dtype=float,
+    )

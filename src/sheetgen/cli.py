@@ -291,27 +291,40 @@ ENGINE_NAMES = ["formulas", "libreoffice", "ironcalc", "formulas-model"]
     help="Who recomputes; all: everyone installed but the slow formulas-model.",
 )
 @click.option("--static", is_flag=True, help="Calculate nothing: compare the formulas with those the model has.")
-def check(files: tuple[Path, ...], engine: str, static: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON, with every tensor that differs.")
+def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool) -> None:
     """Recompute workbooks and compare every tensor with NumPy, also after somebody edited them."""
-    from sheetgen.book import BookError
+    import json
+
+    from sheetgen import report as reports
     from sheetgen.check import STATIC
-    from sheetgen.check import check as check_file
-    from sheetgen.engines import EngineError, available
-    from sheetgen.report import show
+    from sheetgen.engines import available
+    from sheetgen.many import check_all
 
     engines = [name for name in ENGINE_NAMES[:-1] if available(name)] if engine == "all" else [engine]
     engines = [STATIC] if static else engines
+    jobs = [(file, name) for file in files for name in engines]
     code = 0
-    for file in files:
-        for name in engines:
-            try:
-                report = check_file(file, name)
-            except (InputError, BookError, EngineError) as error:
-                _say(str(error))
+    told = []
+    with _progress("checking", len(jobs), 2) as step:
+        results = []
+        for (file, name), result in zip(jobs, check_all(jobs), strict=True):
+            results.append(result)
+            step(str(file))
+            if isinstance(result, str):
                 code = 2
+                told.append(reports.as_failure(file, name, result))
             else:
-                show(report)
-                code = max(code, 0 if report.difference is None else 1)
+                code = max(code, 0 if result.difference is None else 1)
+                told.append(reports.as_data(result))
+    if as_json:
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        sys.exit(code)
+    for result in results:
+        if isinstance(result, str):
+            _say(result)
+        else:
+            reports.show(result)
     sys.exit(code)
 
 
@@ -465,9 +478,9 @@ def _writing(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(what: str, steps: int) -> Iterator[Callable[[str], None]]:
-    """A bar on a terminal when there is much to do; else nothing."""
-    if steps < SLOW or not sys.stderr.isatty():
+def _progress(what: str, steps: int, slow: int = SLOW) -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal when there is much to do, `slow` steps or more; else nothing."""
+    if steps < slow or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console

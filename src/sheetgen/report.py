@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -51,6 +54,8 @@ def show(report: Report) -> None:
         console.print(Text(f"It is the first in the order of computation; {others} more have other formulas."))
     elif not static:
         console.print(Text("It is the first in the order of computation; what follows from it differs too."))
+    if difference.explanation:
+        console.print(Text(difference.explanation), soft_wrap=True)
     cells = ", ".join(difference.cells[:MANY]) + (" …" if len(difference.cells) > MANY else "")
     for name, value in (
         ("range", str(difference.range)),
@@ -60,6 +65,59 @@ def show(report: Report) -> None:
         ("formula expected", difference.formula_expected),
     ):
         console.print(Text(f"  {name:<17} {value}"), soft_wrap=True)
+    for layer in report.layers:
+        told = "a cell holds no number" if math.isnan(layer.error) else f"{layer.error:.1e}"
+        console.print(Text(f"  {'‖error‖ / ‖right‖' if layer is report.layers[0] else '':<17} {layer.path}  {told}"))
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """The report as plain data, for `--json`: numbers, texts and None. The keys are part of the public interface."""
+    return {
+        "file": str(report.path),
+        "engine": report.engine,
+        "equal": report.difference is None,
+        "error": None,
+        "predictions": report.predictions,
+        "layers": [{"tensor": layer.path, "relative_error": _plain(layer.error)} for layer in report.layers],
+        "parts": [
+            {
+                "title": group.title,
+                "tensors": group.tensors,
+                "cells": group.cells,
+                "largest_difference": _plain(group.worst),
+                "equal": group.equal,
+            }
+            for group in report.groups
+        ],
+        "differences": [
+            {
+                "tensor": d.path,
+                "cause": d.cause,
+                "reason": d.reason,
+                "explanation": d.explanation,
+                "sheet": d.range.sheet,
+                "range": d.range.a1 if d.cells else None,
+                "cells": d.cells,
+                "found": _plain(d.found),
+                "expected": _plain(d.expected),
+                "formula_found": d.formula_found,
+                "formula_expected": d.formula_expected,
+            }
+            for d in report.differences
+        ],
+    }
+
+
+def as_failure(path: Path, engine: str, message: str) -> dict[str, Any]:
+    """The same for a workbook that could not be checked."""
+    nothing: dict[str, Any] = {"predictions": {}, "layers": [], "parts": [], "differences": []}
+    return {"file": str(path), "engine": engine, "equal": False, "error": message, **nothing}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; what is no finite number becomes None."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _number(value: Any) -> str:
