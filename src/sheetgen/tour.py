@@ -203,14 +203,21 @@ def workbook(tour: Tour, seed: int, weights: Weights, style: Style) -> Workbook:
     models = list(_place_all(tour, seed, weights, style))
     ran = [model.ran for model in models]
     groups = compare.groups_of(ran)
-    shown = scale.table_of(groups, compare.toys(ran, [m.title for m in models if m.build.get("published")]))
+    titles = [model.title for model in models]
+    shown = scale.table_of(groups, compare.toys(ran, titles)) if groups else None
     sheets = _sheets(tour, models)
-    steps = _page(tour, models, computed(tour, ran, shown.trace, scale.PUBLISHED), shown)
+    steps = _page(tour, models, computed(tour, ran, shown.trace if shown else None, scale.PUBLISHED), shown)
     marked = {model.path(p) for model, step in _with_models(tour, models) for p in _new(model, step)}
     after: list[Page | Table] = [pages.config_page(models, tour.title), pages.contents_page(models, tour.title)]
     by_key: dict[str, Placed] = {model.key: model for model in models}
-    in_order = [by_key.get(step.key, shown) for step in tour.steps]
-    book = Workbook(tour.title, tour.summary, [steps, *in_order, *after], style)
+    in_order: list[Placed | Page | Table] = [steps]
+    for step in tour.steps:
+        sheet = by_key.get(step.key, shown)
+        assert sheet is not None, f"step {step.key} is the sheet {scale.SHEET}, but no step is among published models"
+        in_order.append(sheet)
+    if shown is not None and shown not in in_order:
+        after.append(shown)
+    book = Workbook(tour.title, tour.summary, [*in_order, *after], style)
     book.panels = [_panel(tour, i, sheets, by_key.get(step.key), shown) for i, step in enumerate(tour.steps)]
     book.marked = frozenset(marked)
     return book
@@ -283,10 +290,11 @@ class _Corner:
         return self.status + 1 + len(self.asked)
 
 
-def _corner(step: Step, model: Placed | None, shown: Table) -> _Corner:
+def _corner(step: Step, model: Placed | None, shown: Table | None) -> _Corner:
     """Above a model; below the table Scale, when that is the step."""
     say, asked = (textwrap.wrap(text, LINE) for text in (f"Say: {step.say}", f"Exercise: {step.question}"))
     if model is None:
+        assert shown is not None
         top = max(place.bottom for place in shown.places.values()) + 3
         return _Corner(scale.SHEET, top, 0, say, asked)
     return _Corner(model.sheet, model.layout.head, model.layout.margin, say, asked)
@@ -301,7 +309,7 @@ def _status(step: Step) -> str:
     return f"{SCOPE}.{step.key}.status"
 
 
-def _page(tour: Tour, models: Sequence[Placed], trace: Trace, shown: Table) -> Table:
+def _page(tour: Tour, models: Sequence[Placed], trace: Trace, shown: Table | None) -> Table:
     """The list of steps; the cells of status and answers that stand on the sheets of the steps belong to it, too."""
     page = Page(SHEET, [5, 44, 12, 64, 100])
     steps = Table(page, trace)
@@ -341,7 +349,7 @@ def _cell(corner: _Corner, row: int, column: int, count: int = 1) -> Range:
     return Range(corner.sheet, row, left, row, left + count - 1)
 
 
-def _panel(tour: Tour, i: int, sheets: Sequence[str], model: Placed | None, shown: Table) -> Page:
+def _panel(tour: Tour, i: int, sheets: Sequence[str], model: Placed | None, shown: Table | None) -> Page:
     """The plain cells of a corner."""
     step = tour.steps[i]
     corner = _corner(step, model, shown)

@@ -5,10 +5,15 @@ from sheetgen.models.base import MOST, Config, as_sizes, divisors, fit_a_workshe
 from sheetgen.models.decoder import Decoder, Llama4, Mixture
 from sheetgen.models.nsa import Nsa, NsaLecture
 from sheetgen.models.seq2seq import Seq2Seq
+from sheetgen.models.serving import ChunkedPrefill, PackedPrompts, ReceptiveField, RollingBuffer
 from sheetgen.models.vit import Vit
 
 FAMILIES: dict[str, type[Config]] = {
-    family.family: family for family in (Attention, Decoder, Mixture, Llama4, Nsa, NsaLecture, Seq2Seq, Vit)
+    family.family: family
+    for family in (
+        *(Attention, Decoder, Mixture, Llama4, Nsa, NsaLecture, Seq2Seq, Vit),
+        *(ReceptiveField, RollingBuffer, ChunkedPrefill, PackedPrompts),
+    )
 }
 
 __all__ = [
