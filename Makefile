@@ -1,11 +1,12 @@
 # The commands that people run; `make` alone lists them.
 
 PYTHON ?= python
+CODE ?= de
 TORCH ?= torch==2.13.0
 PRESETS := llama1 llama2 llama3 llama4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-hf lint format types generated gallery benchmark fuzz kills mutations
+.PHONY: help install demo test test-hf lint format types generated gallery benchmark fuzz kills mutations words
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +51,11 @@ fuzz: ## Break 10,000 files and options at random, and see that each is refused 
 
 kills: ## Kill a hundred builds over an existing file, at random moments.
 	$(PYTHON) -m pytest -q -m slow tests/test_writing.py
+words: ## List the texts that a language lacks: make words CODE=de
+	$(PYTHON) tests/language.py $(CODE)
+
+benchmark: ## Time the check of workbooks, small to large.
+	$(PYTHON) benchmarks/check_speed.py
 
 mutations: ## Break every block of every preset in every way, and see that check finds it (half an hour).
 	$(PYTHON) tests/mutations.py --write docs/mutations.md

@@ -22,6 +22,7 @@ ORDER = [
     "errors",
     "guard",
     "atomic",
+    "lang",
     "address",
     "ops",
     "tensor",

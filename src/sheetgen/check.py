@@ -27,6 +27,7 @@ from sheetgen.diagram import mirrors
 from sheetgen.engines import ENGINES, Values
 from sheetgen.errors import InputError
 from sheetgen.formula import Style, formulas_of
+from sheetgen.lang import ENGLISH, catalogues, everywhere, speaking
 from sheetgen.layout import Label, Layout, lay_out
 from sheetgen.models import FAMILIES, Config, as_sizes, fit_a_worksheet, run
 from sheetgen.notation import Notation
@@ -105,6 +106,11 @@ def check(path: Path, engine: str = "formulas") -> Report:
 def check_book(book: Book, engine: str = "formulas") -> Report:
     """`check` of a workbook that has been read already."""
     settings = _settings(book)
+    with speaking(_language(settings, book.path)):
+        return _check(book, settings, engine)
+
+
+def _check(book: Book, settings: dict[str, dict[str, Any]], engine: str) -> Report:
     configs = {key: _config(mine, book.path) for key, mine in settings.items()}
     values = None if engine == STATIC else ENGINES[engine](book.path, book)
     report = Report(book.path, engine)
@@ -168,15 +174,24 @@ def _settings(book: Book) -> dict[str, dict[str, Any]]:
     twice = next((name for name, count in Counter(names.values()).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"{book.path}: Config has the row {twice!r} twice: delete one of them")
-    head = next((row for row, name in names.items() if name == SETTING), None)
+    head = next((row for row, name in names.items() if name in everywhere(SETTING)), None)
     keys = {column: value for (row, column), value in sheet.cells.items() if row == head and column > 0}
-    columns = {str(key): column for column, key in keys.items() if key not in (MEANING, VALUE)} or {"": 1}
+    heads = everywhere(MEANING) | everywhere(VALUE)
+    columns = {str(key): column for column, key in keys.items() if key not in heads} or {"": 1}
     if "" in columns and MODEL not in book.sheets:
         raise InputError(f"{book.path} is not a workbook of sheetgen (no {MODEL}): make one by `sheetgen build`")
     return {
         key: {name: sheet.cells[row, column] for row, name in names.items() if (row, column) in sheet.cells}
         for key, column in columns.items()
     }
+
+
+def _language(settings: dict[str, dict[str, Any]], path: Path) -> str:
+    """The language of the workbook: formulas speak it, too. Older ones are in English."""
+    code = next((str(mine["language"]) for mine in settings.values() if "language" in mine), ENGLISH)
+    if code not in catalogues():
+        raise InputError(f"{path}: Config says language {code!r}; this sheetgen knows {', '.join(catalogues())}")
+    return code
 
 
 def _config(settings: dict[str, Any], path: Path) -> Config:

@@ -15,6 +15,7 @@ import click
 
 from sheetgen import __version__
 from sheetgen.errors import InputError, printable
+from sheetgen.lang import ENGLISH, catalogues, speaking
 
 if TYPE_CHECKING:
     from sheetgen.pages import Workbook
@@ -66,6 +67,22 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _speak(context: click.Context, _: click.Parameter, code: str) -> None:
+    """Speak the language for as long as the command runs."""
+    context.with_resource(speaking(code))
+
+
+_language = click.option(
+    "--lang",
+    type=click.Choice(list(catalogues())),
+    default=ENGLISH,
+    show_default=True,
+    callback=_speak,
+    expose_value=False,
+    help="Language of the texts; names of settings and tensors stay as they are.",
+)
+
+
 @commands.command()
 @click.argument("preset", required=False)
 @click.option(
@@ -96,6 +113,7 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
     help="One array formula per block, or one formula per cell.",
 )
 @click.option("--theme", default="light", show_default=True, help="light, dark, print, plain, or a TOML file.")
+@_language
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/PRESET.xlsx")
 @click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
 def build(
@@ -179,6 +197,7 @@ def build(
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights of both.")
 @click.option("--weights", type=click.Choice(["byhand", "normal", "zeros"]), default="byhand", show_default=True)
 @click.option("--formulas", type=click.Choice(["blocks", "cells"]), default="blocks", show_default=True)
+@_language
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/A-B.xlsx")
 @click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
 def compare(

@@ -16,6 +16,7 @@ from sheetgen import differ, pages, scale, words
 from sheetgen.address import Range
 from sheetgen.errors import InputError
 from sheetgen.formula import Style
+from sheetgen.lang import tr
 from sheetgen.models import run
 from sheetgen.pages import Page, Table, Workbook
 from sheetgen.placed import Placed, Ran, place
@@ -219,7 +220,8 @@ def _changes(sheet: Table, found: Sequence[differ.Cause], a: Placed, b: Placed, 
         told = f"{blocks} block{'s' if blocks > 1 else ''}"
         page.cell(row, 1, f"{told}: unfold by + at the left" if folded else told, "SUBTITLE")
         row += 1
-        for line in textwrap.wrap(reason(cause.setting, *settings) or _doc(cause.setting, a, b), LINE):
+        why = tr(reason(cause.setting, *settings) or _doc(cause.setting, a, b))
+        for line in textwrap.wrap(why, LINE):
             page.row(row, line, look="SUBTITLE", indent=1)
             row += 1
         for each in cause.rows:

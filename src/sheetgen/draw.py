@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sheetgen.decor import levels
+from sheetgen.lang import tr
 from sheetgen.layout import Layout
 from sheetgen.pages import Chart
 from sheetgen.theme import Paper, Theme
@@ -61,14 +62,14 @@ def insert_charts(book: Any, sheet: Any, charts: Sequence[Chart], theme: Theme) 
     for i, chart in enumerate(charts):
         kind, subtype, line = CHARTS[chart.shape]
         drawn = book.add_chart({"type": kind, **({"subtype": subtype} if subtype else {})})
-        look = theme.chart(chart.title)
+        look = theme.chart(tr(chart.title))
         for at, series in enumerate(chart.series):
             cells = {"categories": f"={chart.names.absolute}", "values": f"={series.values.absolute}"}
             gap = {"gap": 40} if kind != "line" else {}
-            drawn.add_series({"name": series.name, **cells, **gap, **theme.series(at, line)})
+            drawn.add_series({"name": tr(series.name), **cells, **gap, **theme.series(at, line)})
         drawn.set_title(look["title"])
-        across = {"name": chart.across, **look["axis"]}
-        up = {"name": chart.up, **look["axis"], **look.get("grid", {})}
+        across = {"name": tr(chart.across), **look["axis"]}
+        up = {"name": tr(chart.up), **look["axis"], **look.get("grid", {})}
         # Lying bars have their categories at the y axis, from the bottom up unless they are reversed.
         drawn.set_x_axis(up if kind == "bar" else across)
         drawn.set_y_axis(across | {"reverse": True} if kind == "bar" else up)
@@ -79,4 +80,4 @@ def insert_charts(book: Any, sheet: Any, charts: Sequence[Chart], theme: Theme) 
         taller = max(1.0, (chart.names.rows * 26 + 160) / height) if kind == "bar" else 1.0
         drawn.set_size({"width": width, "height": height * taller})
         at_pixel = {"x_offset": 10 + (i % 2) * (width + 20), "y_offset": (i // 2) * (height + 20)}
-        sheet.insert_chart(3, 0, drawn, {**at_pixel, "description": chart.alt})
+        sheet.insert_chart(3, 0, drawn, {**at_pixel, "description": tr(chart.alt)})

@@ -16,13 +16,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from sheetgen.errors import InputError
+from sheetgen.lang import tr
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Index = slice | int  # all of an axis (a whole block) or one position of it (one cell)
 ALL = slice(None)
 
 GELU_TANH = 0.797884560802865  # √(2/π), as far as every engine reads it
-HINT = "Click a cell, it tells what it does. "  # before what is wrong: engines take an empty text for no value
 MINUS_INFINITY = -1e9  # a masked score: EXP of it is exactly 0, and no engine overflows on it
 
 # How strongly the outermost sign of a formula binds; an operand that binds less gets parentheses.
@@ -213,15 +213,24 @@ def _list(function: str) -> Callable[..., str]:
 def _complaints_numpy(*controls: Array, limits: Sequence[tuple[str, Limits]]) -> Array:
     """A hint, then what is wrong with the controls, each told by its name."""
     pairs = zip(controls, limits, strict=True)
-    wrong = [f"✗ {name} {limit.rule}. " for value, (name, limit) in pairs if not limit.allows(value[0, 0])]
-    return np.array([[HINT + "".join(wrong)]], dtype=object)
+    wrong = [_complaint(name, limit) for value, (name, limit) in pairs if not limit.allows(value[0, 0])]
+    return np.array([[_hint() + "".join(wrong)]], dtype=object)
 
 
 def _complaints(row: Index, column: Index, *controls: View, limits: Sequence[tuple[str, Limits]]) -> str:
-    parts = [f'"{HINT}"']
+    parts = [f'"{_hint()}"']
     for view, (name, limit) in zip(controls, limits, strict=True):
-        parts.append(f'IF({limit.formula(view.at(row, column))},"","✗ {name} {limit.rule}. ")')
+        parts.append(f'IF({limit.formula(view.at(row, column))},"","{_complaint(name, limit)}")')
     return "&".join(parts)
+
+
+def _hint() -> str:
+    """Before what is wrong: engines take an empty text for no value."""
+    return f"{tr('Click a cell, it tells what it does.')} "
+
+
+def _complaint(name: str, limit: Limits) -> str:
+    return f"✗ {tr(f'{name} {limit.rule}.')} "
 
 
 @dataclass(frozen=True)

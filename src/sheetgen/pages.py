@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
 
-from sheetgen import words
+from sheetgen import lang, words
 from sheetgen.address import Range
 from sheetgen.formula import Style
 from sheetgen.models.base import ALIKE
@@ -76,10 +76,14 @@ class Chart:
 
 @dataclass
 class Page:
-    """One sheet of plain cells; `mirrors` are live copies of blocks of the model."""
+    """One sheet of plain cells; `mirrors` are live copies of blocks of the model.
+
+    names: columns whose ordinary cells hold names, values and formulas, which are the same in every language.
+    """
 
     name: str
     widths: list[float]
+    names: frozenset[int] = frozenset()
     cells: list[Cell] = field(default_factory=list)
     mirrors: list[Mirror] = field(default_factory=list)
     levels: dict[int, bool] = field(default_factory=dict)  # rows that belong to the one above: folded up or not
@@ -156,13 +160,14 @@ def settings_of(model: Placed) -> dict[str, Any]:
     sizes |= {name: "yes" if value else "no" for name, value in sizes.items() if isinstance(value, bool)}
     # With blanks, since 5,3,3 might be read as a number.
     sizes |= {name: " ".join(map(str, value)) or ALIKE for name, value in sizes.items() if isinstance(value, tuple)}
-    return {"preset": request.preset.name, "family": request.config.family, **model.build, **sizes}
+    made = {"preset": request.preset.name, "family": request.config.family, "language": lang.spoken()}
+    return {**made, **model.build, **sizes}
 
 
 def config_page(models: Sequence[Placed], title: str = "") -> Page:
     """Every setting of the models, one per row, with a sentence; a column for each model."""
     first, alone = models[0], len(models) == 1
-    page = Page(CONFIG, [24, *([18] * len(models)), 100])
+    page = Page(CONFIG, [24, *([18] * len(models)), 100], frozenset(range(1 + len(models))))
     page.row(0, f"{title or first.request.preset.title}: settings", look="HEADING")
     page.row(
         1,
@@ -173,6 +178,7 @@ def config_page(models: Sequence[Placed], title: str = "") -> Page:
     sentences: dict[str, str] = {
         "preset": first.request.preset.summary if alone else "What it was made from.",
         "family": "Which equations.",
+        "language": "The language of the texts; names of settings and tensors are the same in every language.",
         "published": "The published models on the sheet Scale, by group.",
         "workbook": "What the models were put together for; empty when there is only one.",
         "like": "The published models that it is a small form of.",
@@ -190,15 +196,17 @@ def config_page(models: Sequence[Placed], title: str = "") -> Page:
         page.row(row, name, *(mine.get(name, "") for mine in settings), sentences[name])
         row += 1
     red = "the red cells of the Model sheet." if alone else "the red cells."
-    page.row(row + 1, "parameters", *(model.trace.parameters() for model in models), f"Trainable numbers: {red}")
-    page.row(row + 2, "paper", *(model.request.preset.paper for model in models))
-    page.row(row + 3, "made by", f"sheetgen {version('sheetgen')}")
+    page.row(
+        row + 1, lang.tr("parameters"), *(model.trace.parameters() for model in models), f"Trainable numbers: {red}"
+    )
+    page.row(row + 2, lang.tr("paper"), *(model.request.preset.paper for model in models))
+    page.row(row + 3, lang.tr("made by"), f"sheetgen {version('sheetgen')}")
     return page
 
 
 def contents_page(models: Sequence[Placed], title: str = "") -> Page:
     """Every tensor in the order of computation: link, cells, shape, operation, sentence."""
-    page = Page(CONTENTS, [34, 14, 10, 12, 46, 100])
+    page = Page(CONTENTS, [34, 14, 10, 12, 46, 100], frozenset({0, 1, 2, 4}))
     page.row(0, f"{title or models[0].request.preset.title}: every tensor", look="HEADING")
     page.row(1, "In the order of computation. Click a name to jump to its cells.", look="SUBTITLE")
     page.row(3, "tensor", "cells", "shape", "kind", "equation", "what it is", look="TABLE_HEAD")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sheetgen.formula import literal
+from sheetgen.lang import tr
 from sheetgen.ops import ATOM, OPS
 from sheetgen.tensor import Frame, Tensor
 
@@ -345,7 +346,7 @@ def title(tensor: Tensor) -> str:
     """Short name of a block."""
     if tensor.kind == "control":
         return tensor.name
-    return TITLES.get(tensor.name) or _common(tensor.name)[0] or tensor.name
+    return tr(TITLES.get(tensor.name) or _common(tensor.name)[0]) or tensor.name
 
 
 def part(frame: Frame) -> str:
@@ -361,10 +362,10 @@ def shape(tensor: Tensor) -> str:
 def sentence(tensor: Tensor) -> str:
     """What the block is and why; empty for a tensor that nobody has described."""
     if "what" in tensor.settings:  # a switch of one part of the model
-        return SWITCHES[tensor.settings["what"]].format(tensor.settings["part"])
+        return tr(SWITCHES[tensor.settings["what"]]).format(tensor.settings["part"])
     if tensor.kind == "control" and tensor.name in CONTROLS:
-        return CONTROLS[tensor.name]
-    return SENTENCES.get(tensor.name) or _common(tensor.name)[1]
+        return tr(CONTROLS[tensor.name])
+    return tr(SENTENCES.get(tensor.name) or _common(tensor.name)[1])
 
 
 def _common(name: str) -> tuple[str, str]:
@@ -395,7 +396,7 @@ def equation(tensor: Tensor, frame: Frame | None = None) -> str:
     if tensor.op in ("stack", "join"):
         sign = "; " if tensor.op == "stack" else ", "
         return f"[{sign.join(names if len(names) < 4 else [names[0], '…', names[-1]])}]"
-    return OPS[tensor.op].math.format(*names, **tensor.settings)
+    return tr(OPS[tensor.op].math).format(*names, **tensor.settings)
 
 
 def _seen_from(frame: Frame | None, operand: Tensor) -> str:

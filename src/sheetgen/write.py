@@ -19,6 +19,7 @@ from sheetgen.address import Range
 from sheetgen.decor import Decor, Mark
 from sheetgen.draw import insert_charts, prepare, set_paper
 from sheetgen.formula import CellFormula, formulas_of
+from sheetgen.lang import tr
 from sheetgen.layout import Label, Title
 from sheetgen.ops import Array, Limits
 from sheetgen.pages import Cell, Page, Table, Workbook
@@ -136,7 +137,7 @@ class _Writer:
     def mark(self, sheet: Worksheet, row: int, column: int, mark: Mark) -> None:
         look = self.look(mark.look)
         if mark.link:
-            sheet.write_url(row, column, mark.link, look, mark.text)
+            sheet.write_url(row, column, mark.link, look, tr(mark.text))
         elif mark.text:
             self.text(sheet, row, column, mark.text, mark.look)
         else:
@@ -256,9 +257,9 @@ class _Writer:
                 "minimum": limits.low,
                 "maximum": min(limits.high, 1e15),
             }
-        rule |= {"error_title": tensor.name[:32], "error_message": f"{tensor.name} {limits.rule}."[:255]}
+        rule |= {"error_title": tensor.name[:32], "error_message": tr(f"{tensor.name} {limits.rule}.")[:255]}
         if tensor.kind == "control":
-            rule |= {"input_title": tensor.name[:32], "input_message": words.sentence(tensor)[:255]}
+            rule |= {"input_title": tensor.name[:32], "input_message": tr(words.sentence(tensor))[:255]}
         sheet.data_validation(place.top, place.left, place.bottom, place.right, rule)
 
     def picture(self, sheet: Worksheet, place: Range) -> None:
@@ -281,8 +282,8 @@ class _Writer:
                 {
                     "validate": "list",
                     "source": f"={model.layout.places['vocabulary'].absolute}",
-                    "error_title": "Not in the vocabulary",
-                    "error_message": "Choose a word from the list: the model knows no other.",
+                    "error_title": tr("Not in the vocabulary"),
+                    "error_message": tr("Choose a word from the list: the model knows no other."),
                 },
             )
         known = model.layout.places[str(tensor.path).removesuffix("words") + "in_vocabulary"].part(0, 0).a1
@@ -322,7 +323,7 @@ class _Writer:
         """What a cell tells when one points at it."""
         if self.theme.bare:
             return
-        sheet.write_comment(row, column, text, {"x_scale": 2.5, "author": "sheetgen", "font_size": 10})
+        sheet.write_comment(row, column, tr(text), {"x_scale": 2.5, "author": "sheetgen", "font_size": 10})
 
     def page(self, page: Page) -> Worksheet:
         sheet = self.add_sheet(page.name)
@@ -352,16 +353,18 @@ class _Writer:
             if cell.value == "":
                 sheet.write_blank(cell.row, cell.column, None, look)
                 continue
+            named = cell.column in page.names and cell.look in ("CELL", "LINK")
+            value = tr(cell.value) if isinstance(cell.value, str) and not named else cell.value
             self.summary.cells += 1
             if cell.link:
                 # To the defined name, so that the link follows when rows are inserted.
-                sheet.write_url(cell.row, cell.column, f"internal:{cell.link}", look, str(cell.value))
+                sheet.write_url(cell.row, cell.column, f"internal:{cell.link}", look, str(value))
             else:
-                sheet.write(cell.row, cell.column, cell.value, look)
+                sheet.write(cell.row, cell.column, value, look)
             if cell.note:
                 self.note(sheet, cell.row, cell.column, cell.note)
         for mirror in page.mirrors:
-            looks = self.one(self.cell(mirror.cell) | {"num_format": mirror.number})
+            looks = self.one(self.cell(mirror.cell) | {"num_format": tr(mirror.number)})
             for formula in formulas_of(mirror.tensor, mirror.range, self.places, self.style):
                 self.formula(sheet, formula, looks)
         insert_charts(self.book, sheet, page.charts, self.theme)
@@ -405,5 +408,5 @@ class _Writer:
         return sheet
 
     def text(self, sheet: Worksheet, row: int, column: int, text: str, look: Look) -> None:
-        sheet.write_string(row, column, text, self.look(look))
+        sheet.write_string(row, column, tr(text), self.look(look))
         self.summary.cells += 1
