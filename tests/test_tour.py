@@ -176,7 +176,7 @@ def test_what_a_lecturer_changes(books: dict[str, Path]) -> None:
     """States show on the first sheet, words are changed once for all steps, and a wrong answer is found."""
 
     def change(book: Any) -> None:
-        for key, state in (("vit", "done"), ("qk", "done"), ("vocabulary", "doing")):
+        for key, state in (("vit", "done"), ("qk", "done"), ("values", "doing")):
             cells_of(book, f"tour__{key}__status")[0][0].value = state
         cells_of(book, "qk__words")[0][3].value = "mat"
         cells_of(book, "tour__heads__answer")[0][0].value = 40
