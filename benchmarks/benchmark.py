@@ -2,7 +2,7 @@
 
     python benchmarks/benchmark.py [--runs 3] [--largest 1000000] [--write docs/benchmarks.md]
 
-Every figure is the least of some runs, the runs of all sides in turns, so that a busy machine slows all alike. Seconds
+Figures are the least of some runs, the runs of all sides in turns, so that a busy machine slows all alike. Seconds
 are those of the processor, in all processes that a side starts; memory is the largest of them.
 """
 
@@ -49,6 +49,7 @@ NAMED = {
     "--weights normal",
 }
 PATIENCE = 600  # seconds for one side
+LONG = 20  # seconds; what takes longer is run once, since chance matters less
 
 EXCEL_MODEL = "from formulas.excel import ExcelModel; ExcelModel().loads({!r}).finish().calculate()"
 IRONCALC = "import ironcalc; ironcalc.load_from_xlsx({!r}, 'en', 'UTC', 'en').evaluate()"
@@ -85,11 +86,11 @@ def run(command: Sequence[str]) -> Cost:
 
 
 def least(sides: dict[str, Callable[[], Cost]], runs: int) -> dict[str, Cost]:
-    """The least cost of each side, run in turns; a side that fails, or takes too long, is not run again."""
+    """The least cost of each side, run in turns; one that fails, or takes long, is not run again."""
     found: dict[str, Cost] = {}
     for _ in range(runs):
         for name, side in sides.items():
-            if name in found and found[name].code:
+            if name in found and (found[name].code or found[name].seconds > LONG):
                 continue
             cost = side()
             before = found.get(name, Cost())
@@ -216,7 +217,7 @@ def measure(name: str, options: str, folder: Path, runs: int) -> Row:
         out = ["--headless", "--norestore", "--convert-to", "xlsx", "--outdir", str(folder / "out"), str(bare)]
         run([command, where, "--headless", "--terminate_after_init"])  # makes the profile, which is not timed
         sides["LibreOffice"] = lambda: run([command, where, *out])
-    row.costs |= least(sides, runs if row.cells < 500_000 else min(runs, 2))
+    row.costs |= least(sides, runs)
     return row
 
 
@@ -327,18 +328,17 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sheetgen-benchmark-") as name:
         folder = Path(name)
-        rows, named = [], []
-        for cells, options in SIZES.items():
-            if cells <= arguments.largest:
-                print(f"{cells:,} cells …", file=sys.stderr, flush=True)
-                rows.append(measure(str(cells), options, folder, arguments.runs))
-        for title, options in NAMED.items():
+        rows: list[Row] = []
+        named: list[Row] = []
+        tasks = [(str(cells), options, rows) for cells, options in SIZES.items() if cells <= arguments.largest]
+        tasks += [(title, options, named) for title, options in NAMED.items()]
+        for title, options, where in sorted(tasks, key=lambda task: task[0] == str(max(SIZES))):  # the largest last
             print(f"{title} …", file=sys.stderr, flush=True)
-            named.append(measure(title, options, folder, 1))
-    page = report(rows, named)
-    if arguments.write:
-        arguments.write.write_text(page, encoding="utf-8")
-    else:
+            where.append(measure(title, options, folder, arguments.runs))
+            page = report(rows, named)
+            if arguments.write:
+                arguments.write.write_text(page, encoding="utf-8")
+    if not arguments.write:
         print(page)
 
 
