@@ -46,11 +46,10 @@ class Book:
 
     def constants(self, area: Range) -> np.ndarray:
         """The constants of a range as objects, None where a cell is empty or holds a formula."""
-        cells = self.sheets[area.sheet].cells
+        cells, columns = self.sheets[area.sheet].cells, range(area.left, area.right + 1)
         found = np.empty(area.shape, object)
         for row in range(area.rows):
-            for column in range(area.columns):
-                found[row, column] = cells.get((area.top + row, area.left + column))
+            found[row] = [cells.get((area.top + row, column)) for column in columns]
         return found
 
 
