@@ -54,8 +54,5 @@ kills: ## Kill a hundred builds over an existing file, at random moments.
 words: ## List the texts that a language lacks: make words CODE=de
 	$(PYTHON) tests/language.py $(CODE)
 
-benchmark: ## Time the check of workbooks, small to large.
-	$(PYTHON) benchmarks/check_speed.py
-
 mutations: ## Break every block of every preset in every way, and see that check finds it (half an hour).
 	$(PYTHON) tests/mutations.py --write docs/mutations.md
