@@ -191,6 +191,8 @@ def test_every_block_has_a_title_a_shape_a_sentence_and_a_source(preset: str) ->
     trace = trace_of(preset)
     untold = [path for path, tensor in trace.blocks.items() if not words.sentence(tensor)]
     assert untold == []
+    made_of = [tensor for tensor in trace.blocks.values() if tensor.kind in ("computed", "weight")]
+    assert all(re.search(r"^Source: .* (19|20)\d\d", words.note(t, "Someone 2020"), re.MULTILINE) for t in made_of)
     made = make(preset)
     titles = {title.tensor.path: title.text for title in made.layout.titles}
     shapes = {shape.tensor.path for shape in made.layout.shapes}

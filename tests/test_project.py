@@ -35,6 +35,7 @@ ORDER = [
     "checkpoint",
     "convert",
     "formula",
+    "sources",
     "words",
     "differ",
     "reasons",

@@ -7,6 +7,7 @@ import re
 from sheetgen.formula import literal
 from sheetgen.lang import tr
 from sheetgen.ops import ATOM, OPS
+from sheetgen.sources import source
 from sheetgen.tensor import Frame, Tensor
 
 # What a block is called in its title where its path would be long-winded.
@@ -116,6 +117,38 @@ PURPOSES = {
     "attention": "Each token gathers from the others what it looks for.",
     "feed_forward": "Each token by itself: what it has gathered is turned into something new.",
     "other": "Used by every layer.",
+}
+
+# What rows and columns count.
+AXES = {
+    "words": "tokens",
+    "encoder.words": "words of the sentence",
+    "decoder.words": "words of the translation",
+    "column_names": "the class token and the patches",
+    "vocabulary": "words of the vocabulary",
+    "labels": "labels",
+    "place": "places",
+    "expert": "experts",
+    "d_model": "features of the residual stream",
+    "head_dim": "features of a head",
+    "d_ff": "hidden units",
+}
+
+# Where numbers are more than numbers.
+UNITS = {
+    "angle": "radians",
+    "frequency": "radians per position",
+    "rotary_frequency": "radians per position",
+    "slowed": "radians per position",
+    "position": "tokens, from 0",
+    "key_position": "tokens, from 0",
+    "window": "tokens",
+    "logits": "logit: the logarithm of a probability but for a constant",
+    "scores": "logit: the logarithm of a weight but for a constant",
+    "pattern": "share of 1",
+    "probs": "probability",
+    "next_prob": "probability",
+    "label_prob": "probability",
 }
 
 # Of the switches of single parts, by kind.
@@ -366,6 +399,19 @@ def sentence(tensor: Tensor) -> str:
     if tensor.kind == "control" and tensor.name in CONTROLS:
         return tr(CONTROLS[tensor.name])
     return tr(SENTENCES.get(tensor.name) or _common(tensor.name)[1])
+
+
+def note(tensor: Tensor, paper: str) -> str:
+    """All that is told of a block: equation, what and why, what its rows and columns are, its unit, its source."""
+    told = [f"{tensor.name} = {equation(tensor)}"] if tensor.kind == "computed" else []
+    told.append(sentence(tensor))
+    axes = [
+        f"{way} are {AXES[axis]}" for way, axis in zip(("rows", "columns"), tensor.axes, strict=True) if axis in AXES
+    ]
+    told += [f"{shape(tensor)}: {', '.join(axes)}."] if axes else []
+    told += [f"Unit: {UNITS[tensor.name]}."] if tensor.name in UNITS else []
+    told += [f"Source: {source(tensor, paper)}"] if tensor.kind in ("computed", "weight") else []
+    return "\n".join(told)
 
 
 def _common(name: str) -> tuple[str, str]:

@@ -122,10 +122,7 @@ class _Writer:
             self.progress(path)
         for title in layout.titles:
             self.title(sheet, title, model.path(str(title.tensor.path)) in self.marked)
-            note = words.sentence(title.tensor)
-            if title.tensor.kind == "computed":
-                note = f"{title.tensor.name} = {words.equation(title.tensor)}\n{note}"
-            self.note(sheet, title.row, title.column, note)
+            self.note(sheet, title.row, title.column, words.note(title.tensor, model.request.preset.paper))
         for shape in layout.shapes:
             self.text(sheet, shape.row, shape.column, shape.text, theme.text("SHAPE"))
         for label in layout.labels:
