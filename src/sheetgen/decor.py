@@ -41,6 +41,9 @@ class Decor:
             self.frame(box)
         for stream in self.layout.streams:
             look = self.theme.text("STREAM")
+            for link in stream.links:
+                for column in range(link.left, link.right + 1):
+                    self.add(link.top, column, self.theme.stream_link)
             for row in range(stream.range.top, stream.range.bottom + 1):
                 sign = "⊕" if row in stream.joins else "▼" if row == stream.range.bottom else ""
                 self.add(row, stream.range.left, look, sign)

@@ -132,10 +132,14 @@ class Heading:
 
 @dataclass(frozen=True)
 class Stream:
-    """The residual stream as a line beside the tokens: one column of cells, and the rows where something is added."""
+    """The residual stream as a line beside the tokens: one column of cells, and the rows where something is added.
+
+    links: free cells between the line and the blocks on it, where there are fewer tokens than columns.
+    """
 
     range: Range
     joins: tuple[int, ...]
+    links: tuple[Range, ...] = ()
 
 
 @dataclass
@@ -217,7 +221,10 @@ def _streams(trace: Trace, layout: Layout) -> Iterator[Stream]:
         joins = tuple(layout.places[p].top for p, t in blocks.items() if t.op == "add")
         if joins:
             bottom = max(layout.places[p].bottom for p in blocks)
-            yield Stream(Range(layout.sheet, first.top, layout.end + 1, bottom, layout.end + 1), joins)
+            line = Range(layout.sheet, first.top, layout.end + 1, bottom, layout.end + 1)
+            ends = [first, *(layout.places[p] for p in blocks)]
+            links = (Range(layout.sheet, p.top, p.right + 1, p.top, layout.end) for p in ends if p.right < layout.end)
+            yield Stream(line, joins, tuple(links))
 
 
 def _all_bands(part: Part) -> Iterator[Band]:

@@ -218,6 +218,11 @@ class Theme:
         name = {"name": title, "name_font": font | {"size": self.size + 3}, "overlay": False}
         return {"title": name, "axis": axis, "grid": {"major_gridlines": grid}, "font": {"font": quiet}, "area": area}
 
+    @property
+    def stream_link(self) -> Look:
+        """Look of a cell between a block and the line of the residual stream."""
+        return self.text("CELL", bottom=THICK, bottom_color=self.stream)
+
     def series(self, at: int, line: bool) -> Look:
         """Look of the so-manieth colour of a chart: told apart without colour by dashes or by an outline."""
         colour = SERIES[at % len(SERIES)]
