@@ -44,6 +44,7 @@ ORDER = [
     "decor",
     "placed",
     "pages",
+    "changes",
     "diagram",
     "pictures",
     "draw",

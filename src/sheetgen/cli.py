@@ -114,6 +114,9 @@ _language = click.option(
 )
 @click.option("--theme", default="light", show_default=True, help="light, dark, print, plain, or a TOML file.")
 @_language
+@click.option(
+    "--baseline/--no-baseline", default=True, help="Keep the values it is built with, to mark what changes later."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/PRESET.xlsx")
 @click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
 def build(
@@ -129,12 +132,13 @@ def build(
     weights: Any,
     formulas: Any,
     theme: str,
+    baseline: bool,
     output: Path | None,
     force: bool,
     **sizes: Any,
 ) -> None:
     """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
-    from sheetgen import pages, presets, scale, seal
+    from sheetgen import changes, pages, presets, scale, seal
     from sheetgen.convert import convert
     from sheetgen.diagram import map_page
     from sheetgen.models import run
@@ -183,7 +187,12 @@ def build(
         after.append(table)
     charts = pictures_page(placed, table)
     after = [charts, *after] if charts else after
-    workbook = pages.Workbook(found.title, found.summary, [map_page(placed), placed, *after], formulas, look)
+    overview, panels = map_page(placed), list[pages.Page]()
+    if baseline:
+        before, panels = changes.add(placed, overview)
+        after.append(before)
+    sheets = [overview, placed, *after]
+    workbook = pages.Workbook(found.title, found.summary, sheets, formulas, look, panels)
     _save(workbook, target)
 
 

@@ -17,7 +17,7 @@ from sheetgen.address import Range
 from sheetgen.formula import Style
 from sheetgen.models.base import ALIKE
 from sheetgen.placed import Placed
-from sheetgen.tensor import Tensor, Trace
+from sheetgen.tensor import Frame, Tensor, Trace
 from sheetgen.theme import LIGHT, Kind, Theme
 
 MAP, MODEL, CONFIG, CONTENTS = "Map", "Model", "Config", "Contents"
@@ -51,6 +51,34 @@ class Mirror:
     tensor: Tensor
     cell: Cell = Cell(0, 0, "", "LIVE")
     number: str = "0.00"
+
+
+@dataclass(frozen=True)
+class Live:
+    """A cell that tells something about the model, but is no tensor of it: `check` does not compare it.
+
+    text: a formula, or what a reader chooses from `choices`. frame, depth: of the bar that it stands in.
+    name: its defined name, if it has one.
+    """
+
+    range: Range
+    text: str
+    value: str | float
+    look: str = "CELL"
+    number: str = "General"
+    array: bool = False
+    frame: Frame | None = None
+    depth: int = 0
+    name: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Cells that are marked as changed while a formula, written for the first of them, is true."""
+
+    range: Range
+    formula: str
 
 
 @dataclass(frozen=True)
@@ -88,6 +116,8 @@ class Page:
     mirrors: list[Mirror] = field(default_factory=list)
     levels: dict[int, bool] = field(default_factory=dict)  # rows that belong to the one above: folded up or not
     charts: list[Chart] = field(default_factory=list)
+    live: list[Live] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
 
     def cell(self, row: int, column: int, value: str | float | bool, look: str = "CELL", indent: int = 0) -> None:
         """One cell."""

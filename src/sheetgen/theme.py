@@ -201,6 +201,15 @@ class Theme:
         return {"doing": doing, "done": {"font_strikeout": True, "bg_color": done, "font_color": self.on(done)}}
 
     @property
+    def changed(self) -> Look:
+        """Look of a cell that is not what it was: underlined, slanted and framed, whatever its colour."""
+        return (
+            {}
+            if self.bare
+            else {"bold": True, "italic": True, "underline": 1, "border": THIN, "border_color": self.ink}
+        )
+
+    @property
     def own_row(self) -> Look:
         """Look of the row of the sheet Scale that readers fill in themselves."""
         fill = self.fills["control"]
@@ -290,6 +299,14 @@ TEXTS: dict[str, Any] = {
     "LINK": lambda t: {"color": t.link, "underline": 1, "bg_color": t.button},
     "BACK": lambda t: {"color": t.link, "underline": 1, "bg_color": t.button, "align": "center", "size": t.size - 1},
     "TABLE_HEAD": lambda _: {"bold": True, "bottom": MEDIUM},
+    "COUNT_HEAD": lambda _: {"bold": True, "bottom": MEDIUM, "align": "right"},
+    "COUNT": lambda _: {"align": "right"},
+    "CONTROL": lambda t: {
+        "bg_color": t.fills["control"],
+        "color": t.on(t.fills["control"]),
+        "align": "center",
+        "border": DASHED,
+    },
     "LIVE": lambda _: {"align": "left", "shrink": True},
     "STREAM": lambda t: {"bold": True, "align": "center", "size": t.size + 2} | on_fill(t, t.stream),
     "BOX_TITLE": lambda _: {"bold": True, "underline": 0},

@@ -22,7 +22,7 @@ from sheetgen.formula import CellFormula, formulas_of
 from sheetgen.lang import tr
 from sheetgen.layout import Label, Title
 from sheetgen.ops import Array, Limits
-from sheetgen.pages import Cell, Page, Table, Workbook
+from sheetgen.pages import Cell, Live, Page, Table, Workbook
 from sheetgen.placed import Placed, defined_name
 from sheetgen.tensor import Tensor
 from sheetgen.theme import Look
@@ -364,7 +364,27 @@ class _Writer:
             looks = self.one(self.cell(mirror.cell) | {"num_format": tr(mirror.number)})
             for formula in formulas_of(mirror.tensor, mirror.range, self.places, self.style):
                 self.formula(sheet, formula, looks)
+        for live in page.live:
+            self.live(sheet, live)
+        for rule in page.rules:
+            area = rule.range.top, rule.range.left, rule.range.bottom, rule.range.right
+            changed = {"type": "formula", "criteria": rule.formula, "format": self.look(self.theme.changed)}
+            sheet.conditional_format(*area, changed)
         insert_charts(self.book, sheet, page.charts, self.theme)
+
+    def live(self, sheet: Worksheet, live: Live) -> None:
+        """A cell about the model: a formula, or a choice."""
+        place, look = live.range, self.theme.text(live.look) | {"num_format": live.number}
+        if live.frame:
+            look = self.theme.frame(live.frame, live.depth) | {"bold": False}
+        if live.choices:
+            self.text(sheet, place.top, place.left, live.text, look)
+            sheet.data_validation(*(place.top, place.left) * 2, {"validate": "list", "source": list(live.choices)})
+        else:
+            value = np.array([[live.value]], dtype=object)
+            self.formula(sheet, CellFormula(place, live.text, live.array, value), self.one(look))
+        if live.name:
+            self.book.define_name(live.name, f"={place.absolute}")
 
     def table(self, table: Table) -> None:
         """The plain cells of a sheet that computes by itself."""

@@ -1,0 +1,215 @@
+"""What a change does, and what each part costs: the sheet Baseline, marks on Model, live columns beside the Map.
+
+Baseline holds the values that the workbook was built with, at the addresses of Model. The formulas follow the blocks
+when rows are inserted: they name both ranges, and look a cell up by its place within its block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sheetgen import words
+from sheetgen.address import Range
+from sheetgen.formula import parts_of
+from sheetgen.pages import MAP, Cell, Live, Page, Rule
+from sheetgen.placed import Placed
+from sheetgen.tensor import Frame, Tensor
+
+BASELINE = "Baseline"
+SWITCH = "mark_changes"  # the name of the cell that turns the marks on and off
+MOVED = "0.000000001"  # less is rounding
+COLUMNS = {
+    "parameters": "Trainable numbers: red cells.",
+    "multiply–adds": "Of the matrix products: rows × columns × inner size.",
+    "activations": "Numbers that are computed on the way.",
+    "KV cache": "Numbers of keys and values that a cache keeps, for all tokens here.",
+    "moved": "The largest difference from the sheet Baseline.",
+}
+FIRST_ROW = 4
+STAYED = '0.000;-0.000;"–"'  # format of what has moved, rounded to what is no noise
+
+
+@dataclass
+class Row:
+    """A part of the model: its own blocks, where its inner parts are among the rows, and what it costs as a whole."""
+
+    frame: Frame
+    depth: int
+    own: list[Tensor]
+    inner: list[int]
+    costs: list[int]
+
+
+def add(model: Placed, page: Page) -> tuple[Page, list[Page]]:
+    """The sheet Baseline, and what comes onto the Map (`page`) and onto the sheet of the model besides."""
+    here = Page(model.sheet, [])
+    for path, place in model.layout.places.items():
+        here.rules.append(Rule(place, _differs(place, model.trace[path])))
+    left = len(page.widths) + 1
+    page.widths += [3.0, 34.0, *([14.0] * len(COLUMNS))]
+    _table(model, page, here, left)
+    return baseline_page(model), [here]
+
+
+def baseline_page(model: Placed) -> Page:
+    """The values that the workbook was built with, each where it stands on the sheet of the model."""
+    page = Page(BASELINE, [6.0] * (1 + model.layout.right))
+    page.cell(0, 0, "Baseline: the values that this workbook was built with", "HEADING")
+    page.cell(
+        1,
+        0,
+        f"Cells of {model.sheet} that differ from it are marked. To compare with the present state instead: select all "
+        f"of {model.sheet}, copy, and paste it here at A1 as values only.",
+        "SUBTITLE",
+    )
+    for title in model.layout.titles:
+        page.cell(title.row, title.column, title.text, "TITLE_RIGHT" if title.right else "TITLE")
+    for path, place in model.layout.places.items():
+        for (row, column), value in np.ndenumerate(model.trace[path].value):
+            page.cell(place.top + row, place.left + column, value)
+    return page
+
+
+def _differs(place: Range, tensor: Tensor) -> str:
+    """The rule of a block: its first cell is not what Baseline has in the same place of the block."""
+    first, corner = place.part(0, 0).a1, place.part(0, 0).absolute.partition("!")[2]
+    base = _base(place).absolute
+    was = f"INDEX({base},ROW()-ROW({corner})+1,COLUMN()-COLUMN({corner})+1)"
+    if place.shape == (1, 1):
+        was = base
+    if tensor.value.dtype == object:
+        return f'=AND({SWITCH}="on",{first}<>{was})'
+    # A text in place of a number has changed, too, and cannot be subtracted.
+    return f'=AND({SWITCH}="on",IF(ISNUMBER({first}),ABS({first}-{was})>{MOVED},TRUE))'
+
+
+def _base(place: Range) -> Range:
+    return Range(BASELINE, place.top, place.left, place.bottom, place.right)
+
+
+# --- cost ----------------------------------------------------------------------------------------------------------
+
+
+def _table(model: Placed, page: Page, here: Page, left: int) -> None:
+    """A row for each part of the model, each a link; the totals; the switch of the marks."""
+    top = FIRST_ROW
+    page.cell(top, left, "What each part costs, and how far it has moved", "TITLE")
+    page.cell(top + 1, left, f"mark what has changed on {model.sheet}", "KEY")
+    page.live.append(Live(_cell(top + 1, left + 1), "on", "on", "CONTROL", name=SWITCH, choices=("on", "off")))
+    page.cell(top + 3, left, "part", "TABLE_HEAD")
+    for i, (name, note) in enumerate(COLUMNS.items(), start=1):
+        page.cells.append(Cell(top + 3, left + i, name, "COUNT_HEAD", note=note))
+    rows, first = _rows(model.trace.root), top + 4
+    for at, row in enumerate(rows):
+        name = model.name(str(next(_blocks(row.frame)).path))
+        page.cells.append(Cell(first + at, left, words.part(row.frame), "LINK", name, indent=row.depth))
+        for i, own in enumerate(_formulas(model, row.own), start=1):
+            inner = [_cell(first + at_inner, left + i).a1 for at_inner in row.inner]
+            page.live.append(_total(_cell(first + at, left + i), own, inner, row.costs, i - 1))
+        parameters, products = (_cell(first + at, left + i) for i in (1, 2))
+        _beside_frame(model, row, parameters, products, here)
+    page.cell(first + len(rows), left, "total", "KEY")
+    outer = [at for at, row in enumerate(rows) if row.depth == 0]
+    costs = [sum(rows[at].costs[i] for at in outer) for i in range(len(COLUMNS))]
+    for i in range(1, 1 + len(COLUMNS)):
+        parts = [_cell(first + at, left + i).a1 for at in outer]
+        page.live.append(_total(_cell(first + len(rows), left + i), "", parts, costs, i - 1))
+
+
+def _cell(row: int, column: int) -> Range:
+    return Range(MAP, row, column, row, column)
+
+
+def _rows(frame: Frame, start: int = 0, depth: int = 0) -> list[Row]:
+    """The parts of a frame, outer before inner; `start` is the place of the first among all."""
+    found: list[Row] = []
+    for item in frame.items:
+        if not isinstance(item, Frame):
+            continue
+        at = start + len(found)
+        inside = _rows(item, at + 1, depth + 1)
+        own = [block for block in item.items if isinstance(block, Tensor)]
+        inner = [at + 1 + i for i, row in enumerate(inside) if row.depth == depth + 1]
+        costs = np.sum([_costs(own), *(row.costs for row in inside if row.depth == depth + 1)], axis=0)
+        found += [Row(item, depth, own, inner, costs.tolist()), *inside]
+    return found
+
+
+def _blocks(frame: Frame) -> Iterator[Tensor]:
+    for item in frame.items:
+        if isinstance(item, Tensor):
+            yield item
+        else:
+            yield from _blocks(item)
+
+
+def _total(cell: Range, own: str, inner: Sequence[str], costs: Sequence[int], column: int) -> Live:
+    """What the own blocks and the inner parts make together: their sum; in the last column the largest of them."""
+    parts = [part for part in (own, *inner) if part]
+    if column == len(COLUMNS) - 1:
+        return Live(cell, f"=ROUND(MAX({','.join(parts) or 0}),9)", 0.0, "COUNT", STAYED, array=bool(own))
+    return Live(cell, "=" + ("+".join(parts) or "0"), costs[column], "COUNT", "#,##0")
+
+
+def _weights(blocks: Sequence[Tensor]) -> list[Tensor]:
+    return [block for block in blocks if block.kind == "weight"]
+
+
+def _computed(blocks: Sequence[Tensor]) -> list[Tensor]:
+    """Blocks of numbers that are new: links only show again what stands elsewhere."""
+    return [b for b in blocks if b.kind == "computed" and b.op != "link" and b.value.dtype != object]
+
+
+def _cached(blocks: Sequence[Tensor]) -> list[Tensor]:
+    return [block for block in _computed(blocks) if block.name in ("K", "V")]
+
+
+def _products(blocks: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """The matrix products in the formulas of these blocks: (block, product)."""
+    return [(block, part) for block in _computed(blocks) for part in parts_of(block) if part.op == "matmul"]
+
+
+def _costs(blocks: Sequence[Tensor]) -> list[int]:
+    """What these blocks cost, one number for each of `COLUMNS`; they have not moved."""
+    sizes = (sum(block.value.size for block in found(blocks)) for found in (_weights, _computed, _cached))
+    weights, computed, cached = sizes
+    products = sum(p.rows * p.columns * p.operands[0].columns for _, p in _products(blocks))
+    return [weights, products, computed, cached, 0]
+
+
+def _formulas(model: Placed, blocks: Sequence[Tensor]) -> list[str]:
+    """For each of `COLUMNS` the formula over these blocks, without '='; empty when there is nothing to count."""
+
+    def area(block: Tensor) -> str:
+        return model.layout.places[str(block.path)].seen_from(MAP)
+
+    def sizes(found: Sequence[Tensor]) -> str:
+        return "+".join(f"ROWS({area(block)})*COLUMNS({area(block)})" for block in found)
+
+    def work(block: Tensor, product: Tensor) -> str:
+        a, b = product.operands
+        if a.path is None and b.path is None:
+            return str(product.rows * product.columns * a.columns)
+        inner = f"COLUMNS({area(a)})" if a.path else f"ROWS({area(b)})"
+        if product.shape != block.shape:  # it is only a part of the formula
+            return f"{product.rows}*{product.columns}*{inner}"
+        return f"ROWS({area(block)})*COLUMNS({area(block)})*{inner}"
+
+    numbers = [model.layout.places[str(block.path)] for block in blocks if block.value.dtype != object]
+    moved = (f"ABS({place.seen_from(MAP)}-{_base(place)})" for place in numbers)
+    products = "+".join(work(block, product) for block, product in _products(blocks))
+    return [sizes(_weights(blocks)), products, sizes(_computed(blocks)), sizes(_cached(blocks)), ",".join(moved)]
+
+
+def _beside_frame(model: Placed, row: Row, parameters: Range, products: Range, here: Page) -> None:
+    """The cost of a part in the bar of its frame on the sheet of the model."""
+    box = next(box for box in model.layout.boxes if box.frame is row.frame)
+    column = model.layout.end + 2
+    text = f'=TEXT({parameters},"#,##0")&" parameters · "&TEXT({products},"#,##0")&" multiply–adds"'
+    value = f"{row.costs[0]:,} parameters · {row.costs[1]:,} multiply–adds"
+    place = Range(model.sheet, box.range.top, column, box.range.top, column)
+    if row.costs[1]:
+        here.live.append(Live(place, text, value, frame=row.frame, depth=box.depth))
