@@ -29,6 +29,7 @@ COLUMNS = {
     "moved": "The largest difference from the sheet Baseline.",
 }
 FIRST_ROW = 4
+COUNTED = '#,##0;-#,##0;"–"'
 STAYED = '0.000;-0.000;"–"'  # format of what has moved, rounded to what is no noise
 
 
@@ -151,7 +152,7 @@ def _total(cell: Range, own: str, inner: Sequence[str], costs: Sequence[int], co
     parts = [part for part in (own, *inner) if part]
     if column == len(COLUMNS) - 1:
         return Live(cell, f"=ROUND(MAX({','.join(parts) or 0}),9)", 0.0, "COUNT", STAYED, array=bool(own))
-    return Live(cell, "=" + ("+".join(parts) or "0"), costs[column], "COUNT", "#,##0")
+    return Live(cell, "=" + ("+".join(parts) or "0"), costs[column], "COUNT", COUNTED)
 
 
 def _weights(blocks: Sequence[Tensor]) -> list[Tensor]:
@@ -199,7 +200,8 @@ def _formulas(model: Placed, blocks: Sequence[Tensor]) -> list[str]:
         return f"ROWS({area(block)})*COLUMNS({area(block)})*{inner}"
 
     numbers = [model.layout.places[str(block.path)] for block in blocks if block.value.dtype != object]
-    moved = (f"ABS({place.seen_from(MAP)}-{_base(place)})" for place in numbers)
+    # A row that was inserted has nothing on Baseline to be compared with: it counts as not moved.
+    moved = (f"IFERROR(ABS({place.seen_from(MAP)}-{_base(place)}),0)" for place in numbers)
     products = "+".join(work(block, product) for block, product in _products(blocks))
     return [sizes(_weights(blocks)), products, sizes(_computed(blocks)), sizes(_cached(blocks)), ",".join(moved)]
 
