@@ -34,6 +34,11 @@ def changed(path: Path) -> Path:
     return edited(path, change)
 
 
+def numeric(value: Any) -> float:
+    """NaN for an error: this engine cannot compare a block that has grown with its baseline; Excel and others can."""
+    return float("nan") if isinstance(value, str) else float(value)
+
+
 def table(values: Values) -> dict[str, list[float]]:
     """The rows beside the Map: the part with those around it → its numbers."""
     grid = values.sheets["Map"]
@@ -46,7 +51,7 @@ def table(values: Values) -> dict[str, list[float]]:
         name = str(grid[row, left])
         layer = max((key for key in found if key.startswith("Layer") and "/" not in key), default="")
         key = f"{layer}/{name}" if layer and not name.startswith(("Layer", "Output", "total")) else name
-        found[key] = [float(value) for value in grid[row, left + 1 : left + 1 + len(COLUMNS)]]
+        found[key] = [numeric(value) for value in grid[row, left + 1 : left + 1 + len(COLUMNS)]]
     return found
 
 

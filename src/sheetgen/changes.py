@@ -14,6 +14,7 @@ import numpy as np
 from sheetgen import words
 from sheetgen.address import Range
 from sheetgen.formula import parts_of
+from sheetgen.lang import tr
 from sheetgen.pages import MAP, Cell, Live, Page, Rule
 from sheetgen.placed import Placed
 from sheetgen.tensor import Frame, Tensor
@@ -210,8 +211,9 @@ def _beside_frame(model: Placed, row: Row, parameters: Range, products: Range, h
     """The cost of a part in the bar of its frame on the sheet of the model."""
     box = next(box for box in model.layout.boxes if box.frame is row.frame)
     column = model.layout.end + 2
-    text = f'=TEXT({parameters},"#,##0")&" parameters · "&TEXT({products},"#,##0")&" multiply–adds"'
-    value = f"{row.costs[0]:,} parameters · {row.costs[1]:,} multiply–adds"
+    many, work = tr("parameters"), tr("multiply–adds")
+    text = f'=TEXT({parameters},"#,##0")&" {many} · "&TEXT({products},"#,##0")&" {work}"'
+    value = f"{row.costs[0]:,} {many} · {row.costs[1]:,} {work}"
     place = Range(model.sheet, box.range.top, column, box.range.top, column)
     if row.costs[1]:
         here.live.append(Live(place, text, value, frame=row.frame, depth=box.depth))
