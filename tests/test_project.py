@@ -60,6 +60,7 @@ ORDER = [
     "engines",
     "picture",
     "check",
+    "mark",
     "many",
     "report",
     "show",

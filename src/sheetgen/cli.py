@@ -320,7 +320,8 @@ ENGINE_NAMES = ["formulas", "libreoffice", "ironcalc", "formulas-model"]
 )
 @click.option("--static", is_flag=True, help="Calculate nothing: compare the formulas with those the model has.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON, with every tensor that differs.")
-def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool) -> None:
+@click.option("--mark", type=click.Path(path_type=Path), help="A copy of FILE with the wrong cells marked.")
+def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mark: Path | None) -> None:
     """Recompute workbooks and compare every tensor with NumPy, also after somebody edited them."""
     import json
 
@@ -328,7 +329,10 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool) -> 
     from sheetgen.check import STATIC
     from sheetgen.engines import available
     from sheetgen.many import check_all
+    from sheetgen.mark import mark as mark_copy
 
+    if mark is not None and (len(files) > 1 or engine == "all"):
+        raise InputError("--mark marks one workbook, checked by one engine: give one FILE")
     engines = [name for name in ENGINE_NAMES[:-1] if available(name)] if engine == "all" else [engine]
     engines = [STATIC] if static else engines
     jobs = [(file, name) for file in files for name in engines]
@@ -345,6 +349,9 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool) -> 
             else:
                 code = max(code, 0 if result.difference is None else 1)
                 told.append(reports.as_data(result))
+    if mark is not None and not isinstance(results[0], str):
+        with _writing(mark):
+            mark_copy(files[0], results[0], mark)
     if as_json:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         sys.exit(code)

@@ -25,6 +25,8 @@ Kind = Literal["layer", "attention", "head", "feed_forward", "expert", "router",
 Look = dict[str, Any]  # properties of a cell, by XlsxWriter's names
 
 WHITE = "#FFFFFF"
+MARK_CAUSE = WHITE, "#7030A0"  # `check --mark`: letters and ground of cells that are wrong by themselves …
+MARK_FOLLOWS = "#000000", "#E4D5F0"  # … and of those that are made from them
 SMALLEST = 0.105  # of the scales of a printed page: programs know none below 10 %
 READABLE = 4.5  # least contrast of a text to what is behind it (WCAG 2, level AA)
 THIN, MEDIUM, DASHED, DOTTED, THICK, DOUBLE, HAIR = 1, 2, 3, 4, 5, 6, 7  # Excel's numbers of borders

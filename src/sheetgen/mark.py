@@ -1,0 +1,245 @@
+"""A copy of a workbook in which the wrong cells are marked, each with a note what was expected.
+
+The XML of the copy gets a conditional format and an input message (shown when the cell is selected), nothing else is
+touched: cells and formulas stay byte for byte as they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from sheetgen import theme
+from sheetgen.address import Range, cell_name, parse_range
+from sheetgen.check import Difference, Report
+from sheetgen.errors import InputError
+
+LONGEST_NOTE = 255  # letters that an input message may have
+# What follows conditional formats and input messages in a worksheet, in the order that the format demands.
+AFTER_FORMATS = ("dataValidations",)
+AFTER_NOTES = (
+    *("hyperlinks", "printOptions", "pageMargins", "pageSetup", "headerFooter", "rowBreaks", "colBreaks"),
+    *("customProperties", "cellWatches", "ignoredErrors", "smartTags", "drawing", "legacyDrawing", "legacyDrawingHF"),
+    *("drawingHF", "picture", "oleObjects", "controls", "webPublishItems", "tableParts", "extLst"),
+)
+AFTER_DXFS = ("tableStyles", "colors", "extLst")
+
+
+@dataclass(frozen=True)
+class _Element:
+    """Where a child of the root stands among the bytes: its start tag, and its end."""
+
+    name: str
+    attributes: dict[str, str]
+    begin: int
+    end: int
+
+
+def mark(path: Path, report: Report, target: Path) -> int:
+    """Write the marked copy of the workbook `path` to `target`; how many cells are marked.
+
+    Raises InputError when the target exists, or the workbook is written in a way that cannot be marked.
+    """
+    if target.suffix.lower() != ".xlsx":
+        raise InputError(f"--mark {target} does not end in .xlsx: choose such a name")
+    if target.exists():
+        raise InputError(f"--mark {target} exists already: choose another name")
+    by_sheet: dict[str, list[Difference]] = {}
+    for difference in report.differences:
+        if difference.cells:
+            by_sheet.setdefault(difference.range.sheet, []).append(difference)
+    with zipfile.ZipFile(path) as book:
+        parts = _parts(book)
+        styles = next((name for name in book.namelist() if name.endswith("styles.xml")), "")
+        if not styles or not set(by_sheet) <= set(parts):
+            raise InputError(f"{path} cannot be marked: save it once with Excel or LibreOffice")
+        changed = {}
+        changed[styles], first = _with_looks(path, book.read(styles))
+        for sheet, differences in by_sheet.items():
+            changed[parts[sheet]] = _marked(path, book.read(parts[sheet]), differences, first)
+        _write(book, changed, target)
+    return sum(len(difference.cells) for difference in report.differences)
+
+
+def _write(book: zipfile.ZipFile, changed: dict[str, bytes], target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".sheetgen-") as folder:
+        draft = Path(folder) / "draft.xlsx"
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as copy:
+            for part in book.infolist():
+                data = changed.get(part.filename)
+                copy.writestr(part, book.read(part) if data is None else data, zipfile.ZIP_DEFLATED)
+        draft.replace(target)
+
+
+def _parts(book: zipfile.ZipFile) -> dict[str, str]:
+    """The part of each worksheet, by its name."""
+    targets: dict[str, str] = {}
+    names: dict[str, str] = {}
+
+    def relation(tag: str, attributes: dict[str, str]) -> None:
+        if tag.rpartition(" ")[2] == "Relationship":
+            targets[attributes.get("Id", "")] = posixpath.normpath(
+                posixpath.join("/xl", attributes.get("Target", ""))
+            ).lstrip("/")
+
+    def sheet(tag: str, attributes: dict[str, str]) -> None:
+        if tag.rpartition(" ")[2] == "sheet":
+            identity = next((value for key, value in attributes.items() if key.endswith(" id")), "")
+            names[attributes.get("name", "")] = identity
+
+    for part, handler in (("xl/_rels/workbook.xml.rels", relation), ("xl/workbook.xml", sheet)):
+        if part in book.namelist():
+            parser = expat.ParserCreate(namespace_separator=" ")
+            parser.StartElementHandler = handler
+            parser.Parse(book.read(part), True)
+    existing = set(book.namelist())
+    return {name: targets[i] for name, i in names.items() if targets.get(i) in existing}
+
+
+def _children(path: Path, xml: bytes) -> list[_Element]:
+    """The children of the root in their order; InputError when they have prefixes, as some programs write them."""
+    parser = expat.ParserCreate()
+    found: list[_Element] = []
+    depth = 0
+    begin = 0
+    attributes_of: dict[str, str] = {}
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, begin, attributes_of
+        if depth == 0 and ":" in tag:
+            raise InputError(f"{path} cannot be marked: save it once with Excel or LibreOffice")
+        if depth == 1:
+            begin, attributes_of = parser.CurrentByteIndex, attributes
+        depth += 1
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        if depth <= 1:
+            at = parser.CurrentByteIndex
+            closing = xml[at : at + 2] == b"</"
+            found.append(_Element(tag, attributes_of, begin, xml.index(b">", at) + 1 if closing else at))
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.Parse(xml, True)
+    *children, root = found
+    # Of an element without contents expat tells the same place twice; it ends where the next one begins, or before.
+    whole = [
+        _Element(c.name, c.attributes, c.begin, xml.index(b">", c.begin) + 1 if c.end <= c.begin else c.end)
+        for c in children
+    ]
+    return [*whole, _Element(root.name, {}, xml.rindex(b"</"), len(xml))]
+
+
+def _before(children: Sequence[_Element], names: Iterable[str]) -> int:
+    """Where the first of these elements begins, or the root ends."""
+    wanted = set(names)
+    return next((child.begin for child in children if child.name in wanted), children[-1].begin)
+
+
+def _with_looks(path: Path, xml: bytes) -> tuple[bytes, int]:
+    """The styles with those of the marks, and the number of the first: of a cause, then of what follows."""
+    looks = "".join(
+        f'<dxf><font>{"<b/>" if cause else "<i/>"}<color rgb="FF{font[1:]}"/></font>'
+        f'<fill><patternFill patternType="solid"><fgColor rgb="FF{fill[1:]}"/><bgColor rgb="FF{fill[1:]}"/>'
+        f"</patternFill></fill></dxf>"
+        for cause, (font, fill) in zip((True, False), (theme.MARK_CAUSE, theme.MARK_FOLLOWS), strict=True)
+    ).encode()
+    children = _children(path, xml)
+    dxfs = next((child for child in children if child.name == "dxfs"), None)
+    if dxfs is None:
+        at = _before(children, AFTER_DXFS)
+        return xml[:at] + b'<dxfs count="2">' + looks + b"</dxfs>" + xml[at:], 0
+    inside = xml[dxfs.begin : dxfs.end]
+    count = len(re.findall(rb"<dxf[ />]", inside))
+    contents = b"" if inside.endswith(b"/>") else inside[inside.index(b">") + 1 : inside.rindex(b"</")]
+    made = f'<dxfs count="{count + 2}">'.encode() + contents + looks + b"</dxfs>"
+    return xml[: dxfs.begin] + made + xml[dxfs.end :], count
+
+
+def _marked(path: Path, xml: bytes, differences: list[Difference], first: int) -> bytes:
+    """A worksheet with conditional formats and input messages for these cells."""
+    children = _children(path, xml)
+    formats = [child for child in children if child.name == "conditionalFormatting"]
+    at = formats[0].begin if formats else _before(children, (*AFTER_FORMATS, *AFTER_NOTES))
+    rules = "".join(
+        f'<conditionalFormatting sqref="{_area(d)}"><cfRule type="expression" dxfId="{first + (not d.cause)}" '
+        f'priority="{i}" stopIfTrue="1"><formula>TRUE</formula></cfRule></conditionalFormatting>'
+        for i, d in enumerate(differences, start=1)
+    ).encode()
+    existing = next((child for child in children if child.name == "dataValidations"), None)
+    old = b"" if existing is None else xml[existing.begin : existing.end]
+    taken = [area for text in re.findall(rb'sqref="([^"]*)"', old) for area in map(_parsed, text.split()) if area]
+    notes = [_note(d, differences) for d in differences if not any(_meet(d.range, area) for area in taken)]
+    here = existing.begin if existing else _before(children, AFTER_NOTES)
+    after = existing.end if existing else here
+    contents = b"" if existing is None or old.endswith(b"/>") else old[old.index(b">") + 1 : old.rindex(b"</")]
+    count = len(re.findall(rb"<dataValidation[ >]", contents)) + len(notes)
+    validations = b""
+    if count:
+        validations = f'<dataValidations count="{count}">'.encode() + contents + "".join(notes).encode()
+        validations += b"</dataValidations>"
+    # Rules of the sheet itself come after those of the marks.
+    between = re.sub(
+        rb'(<cfRule[^>]*\spriority=")(\d+)',
+        lambda found: found[1] + str(int(found[2]) + len(differences)).encode(),
+        xml[at:here],
+    )
+    return xml[:at] + rules + between + validations + xml[after:]
+
+
+def _note(difference: Difference, differences: list[Difference]) -> str:
+    if difference.cause:
+        title = "Wrong"
+        expected = f" Expected: {difference.formula_expected}" if difference.formula_expected else ""
+        number = difference.expected
+        shown = f"{number:.6g}" if isinstance(number, float) else number
+        value = "" if number is None else f", {shown} in {difference.cells[0]}"
+        text = f"{difference.explanation or f'{difference.path} {difference.reason}.'}{expected}{value}"
+    else:
+        title = "Follows"
+        text = f"{difference.path} is wrong because of what it is made from: begin with {differences[0].path}."
+    short = text if len(text) <= LONGEST_NOTE else f"{text[: LONGEST_NOTE - 1]}…"
+    return (
+        f'<dataValidation allowBlank="1" showInputMessage="1" promptTitle="{title}" prompt={_quoted(short)} '
+        f'sqref="{_area(difference)}"/>'
+    )
+
+
+def _quoted(text: str) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return '"' + escape(printable, {'"': "&quot;"}) + '"' if '"' in printable else quoteattr(printable)
+
+
+def _area(difference: Difference) -> str:
+    """The cells of a difference, neighbours in a row as one range."""
+    place = difference.range
+    if len(difference.cells) == place.rows * place.columns:
+        return place.a1
+    cells = [area for area in (parse_range(cell, place.sheet) for cell in difference.cells) if area]
+    runs: list[Range] = []
+    for row, group in itertools.groupby(cells, key=lambda cell: cell.top):
+        for cell in group:
+            if runs and runs[-1].top == row and runs[-1].right == cell.left - 1:
+                runs[-1] = Range(place.sheet, row, runs[-1].left, row, cell.left)
+            else:
+                runs.append(cell)
+    return " ".join(run.a1 for run in runs) or cell_name(place.top, place.left)
+
+
+def _parsed(text: bytes) -> Range | None:
+    return parse_range(text.decode(errors="replace"), "")
+
+
+def _meet(one: Range, other: Range) -> bool:
+    """Whether two ranges of one sheet have cells in common."""
+    return one.top <= other.bottom and other.top <= one.bottom and one.left <= other.right and other.left <= one.right
