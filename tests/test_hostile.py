@@ -5,7 +5,6 @@ A kind is a small function that makes the file, with the exit code and the words
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
@@ -23,7 +22,8 @@ from limited import limited
 from sheetgen.address import cell_name, column_index
 
 BASE = "llama1", "--layers", 1, "--dim", 4, "--heads", 2, "--ffn", 4, "--text", "the cat sat", "--vocab", 4
-MODEL, CONFIG = "xl/worksheets/sheet2.xml", "xl/worksheets/sheet3.xml"
+SHEETS = "xl/worksheets/"
+MODEL, CONFIG = f"{SHEETS}Model.xml", f"{SHEETS}Config.xml"  # as `parts_of` calls them
 BOOK, TYPES, STRINGS = "xl/workbook.xml", "[Content_Types].xml", "xl/sharedStrings.xml"
 
 Parts = dict[str, bytes]
@@ -59,6 +59,21 @@ def file(words: str, code: int = 2) -> Callable[[Callable[[Here], Path]], None]:
 def parts(words: str, code: int = 2) -> Callable[[Callable[[Parts], None]], None]:
     """A kind: a function that changes the parts of the small workbook."""
     return lambda make: EDITS.__setitem__(make.__name__, Kind(make, words, code))
+
+
+def parts_of(path: Path) -> Parts:
+    """The parts of a workbook, each sheet called by its name instead of its number."""
+    with zipfile.ZipFile(path) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    for number, name in enumerate(re.findall(rb'<sheet name="(\w+)"', found[BOOK]), start=1):
+        old, new = rf"\bsheet{number}\.xml".encode(), name + b".xml"
+        found = {
+            re.sub(old.decode(), new.decode(), part): re.sub(old, new, content)
+            if "rels" in part or part == TYPES
+            else content
+            for part, content in found.items()
+        }
+    return found
 
 
 def pack(target: Path, found: Parts) -> Path:
@@ -500,9 +515,8 @@ def a_far_corner(found: Parts) -> None:
 
 @parts("too large to recompute")
 def far_rows_on_every_sheet(found: Parts) -> None:
-    for i in range(1, 6):
-        swap(found, f"xl/worksheets/sheet{i}.xml", "</sheetData>", '<row r="400000"><c r="Y400000"/></row></sheetData>')
-        cell(found, f"xl/worksheets/sheet{i}.xml", "Y400000", "<v>1</v>")
+    for part in [part for part in found if part.startswith(SHEETS) and part.endswith(".xml")]:
+        swap(found, part, "</sheetData>", '<row r="400000"><c r="Y400000"><v>1</v></c></row></sheetData>')
 
 
 @parts("prediction", code=0)
@@ -901,8 +915,7 @@ def test_hostile_file(name: str, base: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", EDITS)
 def test_hostile_edit(name: str, base: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(io.BytesIO(base.read_bytes())) as archive:
-        found = {part: archive.read(part) for part in archive.namelist()}
+    found = parts_of(base)
     EDITS[name].make(found)
     judge(pack(tmp_path / "hostile.xlsx", found), EDITS[name])
 
