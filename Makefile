@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 PRESETS := llama1 llama2 llama3 llama4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-hf lint format types generated gallery benchmark fuzz kills mutations words
+.PHONY: help install demo test test-hf lint format types generated gallery benchmark fuzz kills mutations words random
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -56,3 +56,6 @@ words: ## List the texts that a language lacks: make words CODE=de
 
 mutations: ## Break every block of every preset in every way, and see that check finds it (half an hour).
 	$(PYTHON) tests/mutations.py --write docs/mutations.md
+
+random: ## Build and check 300 random models of all presets; the seed is printed.
+	SHEETGEN_RANDOM=300 $(PYTHON) -m pytest -s tests/test_random.py

@@ -1,0 +1,64 @@
+"""Random sizes of random presets: built, recalculated by `formulas`, equal to NumPy to 1e-9.
+
+SHEETGEN_SEED repeats a run (the header of pytest shows it); SHEETGEN_RANDOM says how many, SHEETGEN_SECONDS for how
+long.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+from helpers import sheetgen
+
+from sheetgen import presets
+from sheetgen.check import TOLERANCE, check
+
+COUNT = int(os.environ.get("SHEETGEN_RANDOM", "6"))
+SECONDS = float(os.environ.get("SHEETGEN_SECONDS", "60" if COUNT < 100 else "3000"))
+SIZES = {
+    "n_layers": (1, 2),
+    "n_heads": (1, 2, 3, 4),
+    "n_kv_heads": (1, 2),
+    "head_dim": (2, 4, 6),
+    "d_model": (2, 4, 6, 12),
+    "d_ff": (1, 3, 8),
+    "n_experts": (1, 2, 3),
+    "top_k": (1, 2),
+    "window": (1, 2, 3),
+    "rope_theta": (10.0, 10000.0),
+}
+WORDS = ["a", "b a", "the cat sat", "to be or not to be", "b b b b"]
+
+
+def options(draw: random.Random, preset: presets.Preset) -> list[str]:
+    """Some sizes of the family, a sentence where it reads one, weights and style."""
+    fields = set(preset.family.__dataclass_fields__)
+    names = [name for name in SIZES if name in fields and draw.random() < 0.5]
+    found = [text for name in names for text in ("--set", f"{name}={draw.choice(SIZES[name])}")]
+    if "text" in presets.INPUTS[preset.family.inputs][0] and draw.random() < 0.7:
+        found += ["--text", draw.choice(WORDS)]
+    found += ["--weights", draw.choice(["byhand", "normal"]), "--seed", str(draw.randrange(1000))]
+    return [*found, "--formulas", draw.choice(["blocks", "cells"])]
+
+
+def test_random_models_are_what_numpy_computes(tmp_path: Path) -> None:
+    draw = random.Random(os.environ["SHEETGEN_SEED"])  # noqa: S311 - nothing secret
+    names = list(presets.all_presets())
+    made, end = 0, time.monotonic() + SECONDS
+    while made < COUNT and (made == 0 or time.monotonic() < end):
+        name = draw.choice(names)
+        given = options(draw, presets.find(name))
+        path = tmp_path / "book.xlsx"
+        built = sheetgen("build", name, *given, "-o", path, "--force")
+        if built.code == 2:  # sizes that do not fit are refused, in one line
+            assert built.err.count("\n") == 1, (name, given)
+            continue
+        assert built.code == 0, (name, given, built.err)
+        report = check(path)
+        assert report.difference is None, (name, given, report.difference)
+        assert max(group.worst for group in report.groups) <= TOLERANCE
+        made += 1
+    print(f"{made} random models, SHEETGEN_SEED={os.environ['SHEETGEN_SEED']}")  # noqa: T201
