@@ -14,7 +14,7 @@ import numpy as np
 from sheetgen import nn
 from sheetgen.controls import Controls
 from sheetgen.errors import InputError
-from sheetgen.models.attention import embed
+from sheetgen.models.attention import BARE, embed
 from sheetgen.models.base import Config, setting
 from sheetgen.tensor import (
     Tensor,
@@ -49,6 +49,9 @@ class Head(Config):
 
     def declare(self, c: Controls) -> None:
         """No switches: what is shown is how the same numbers come about in another order."""
+
+    def more_sizes(self) -> dict[str, float]:
+        return BARE
 
     def prediction(self, trace: Trace) -> str:
         worst = float(np.abs(trace["difference"].value).max())
@@ -215,6 +218,9 @@ class ReceptiveField(Config):
 
     def declare(self, c: Controls) -> None:
         c.number("window", self.window, low=1, whole=True)
+
+    def more_sizes(self) -> dict[str, float]:
+        return BARE | {"n_layers": self.n_layers, "d_model": 0, "head_dim": 0}  # nothing is trained
 
     def prediction(self, trace: Trace) -> str:
         seen = int(trace[f"layer_{self.n_layers - 1}.seen"].value[0, -1])
