@@ -371,6 +371,12 @@ OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word",
 INFINITE = {"masked", "softmax_max", "with_forced"}  # may hold ±10⁹ for ±∞
 WHOLE = {  # whole numbers by their nature, besides those that `_counts` finds
     "key_position",
+    "query_position",
+    "seen_position",
+    "owner",
+    "now",
+    "place_in_prompt",
+    "seen",
     "sees_from",
     "sees_to",
     "sees_from_window",
