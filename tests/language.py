@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from helpers import Made, build, make, sheetgen
 
-from sheetgen import compare, presets, reasons, scale, words
+from sheetgen import changes, compare, presets, reasons, scale, sources, words
 from sheetgen.lang import Catalogue, catalogues
 from sheetgen.models import FAMILIES
 from sheetgen.models.base import ALIKE
@@ -69,6 +69,8 @@ def names(made: Made) -> set[str]:
     for f in dataclasses.fields(request.config):
         value = getattr(request.config, f.name)
         found |= {f.name, ("yes" if value else "no") if isinstance(value, bool) else str(value)}
+    papers = {re.sub(", (equation|section) .*", "", paper) for _, paper in sources.SOURCES}
+    found |= papers | {paper.partition(",")[0] for paper in papers}
     found |= {"on", "off", "on,off", "What changes", "Pictures", "theme", "light", ALIKE}
     for path, tensor in trace.blocks.items():
         if tensor.kind == "control":
@@ -103,6 +105,8 @@ def in_the_code() -> set[str]:
     found = {op.math for op in OPS.values() if WORDS.search(op.math)}
     found |= {*words.TITLES.values(), *words.SENTENCES.values(), *words.CONTROLS.values(), *words.SWITCHES.values()}
     found |= {text for pair in (*words.ENDINGS.values(), *words.BEGINNINGS.values()) for text in pair}
+    found |= {*words.AXES.values(), *(f"Unit: {unit}." for unit in words.UNITS.values())}
+    found |= {*changes.COLUMNS, *changes.COLUMNS.values()}
     found |= {*reasons.REASONS.values(), reasons.GROUPED, reasons.UNGROUPED, *compare.NUMBERS.values()}
     found |= {f.metadata["doc"] for family in FAMILIES.values() for f in dataclasses.fields(family)}
     found |= {preset.summary for preset in presets.all_presets().values()}

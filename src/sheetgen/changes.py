@@ -211,9 +211,10 @@ def _beside_frame(model: Placed, row: Row, parameters: Range, products: Range, h
     """The cost of a part in the bar of its frame on the sheet of the model."""
     box = next(box for box in model.layout.boxes if box.frame is row.frame)
     column = model.layout.end + 2
-    many, work = tr("parameters"), tr("multiply–adds")
-    text = f'=TEXT({parameters},"#,##0")&" {many} · "&TEXT({products},"#,##0")&" {work}"'
-    value = f"{row.costs[0]:,} {many} · {row.costs[1]:,} {work}"
+    many, work = tr("parameters ·"), tr("multiply–adds")
+    # No TEXT: programs read its format in the reader's locale, where a comma may be the decimal sign.
+    text = f'={parameters}&" {many} "&{products}&" {work}"'
+    value = f"{row.costs[0]} {many} {row.costs[1]} {work}"
     place = Range(model.sheet, box.range.top, column, box.range.top, column)
     if row.costs[1]:
         here.live.append(Live(place, text, value, frame=row.frame, depth=box.depth))
