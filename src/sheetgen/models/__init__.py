@@ -2,7 +2,8 @@
 
 from sheetgen.models.attention import Attention
 from sheetgen.models.base import MOST, Config, as_sizes, divisors, fit_a_worksheet, run
-from sheetgen.models.decoder import Decoder, Llama4, Mixture
+from sheetgen.models.decoder import Decoder
+from sheetgen.models.mixture import Llama4, Mixture
 from sheetgen.models.nsa import Nsa, NsaLecture
 from sheetgen.models.seq2seq import Seq2Seq
 from sheetgen.models.serving import ChunkedPrefill, PackedPrompts, ReceptiveField, RollingBuffer

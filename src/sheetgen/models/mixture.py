@@ -1,0 +1,159 @@
+"""Decoders whose feed-forward blocks are mixtures of experts: Mixtral, Llama 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from sheetgen import nn
+from sheetgen.controls import Controls
+from sheetgen.errors import InputError
+from sheetgen.models.base import Sizes, each, setting
+from sheetgen.models.decoder import Context, Decoder
+from sheetgen.tensor import Tensor, scope, weight
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Decoder):
+    """A decoder whose feed-forward blocks are mixtures of experts (Mixtral; base of Llama 4).
+
+    Source: Jiang et al. 2024, arXiv:2401.04088; transformers/models/mixtral/modeling_mixtral.py.
+    """
+
+    family: ClassVar[str] = "mixture"
+
+    n_experts: int = setting(4, "Routed experts per mixture layer.")
+    top_k: int = setting(2, "Experts that each token is sent to; a control, live in the sheet.")
+    gate: Literal["softmax", "sigmoid"] = setting("softmax", "How the router's logits become weights of the experts.")
+    renormalise: bool = setting(True, "The weights of the chosen experts are divided by their sum.")
+    gate_on: Literal["output", "input"] = setting("output", "The weight multiplies the expert's output, or its input.")
+    shared_expert: bool = setting(False, "One more expert that sees every token.")
+    expert_widths: Sizes = setting((), "Hidden width of each expert; empty: all d_ff.")
+    expert_outputs: Sizes = setting(
+        (), "Width of what each expert gives; what is not d_model wide is projected back by one more matrix."
+    )
+    moe_every: int = setting(1, "Every n-th layer is a mixture of experts (1: all); the others are dense.")
+    d_ff_dense: int = setting(16, "Hidden width of the layers without experts.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.top_k > self.n_experts:
+            raise InputError(
+                f"top_k {self.top_k} is more than n_experts {self.n_experts}: choose at most {self.n_experts}"
+            )
+
+        each(self.expert_widths, "expert_widths", self.n_experts, "experts")
+        each(self.expert_outputs, "expert_outputs", self.n_experts, "experts")
+        if self.d_ff_by_layer:
+            raise InputError("d_ff_by_layer is for models without experts: use expert_widths, or --set d_ff_dense=…")
+
+    def uneven(self) -> int:
+        d, matrices = self.d_model, 3 if self.gated else 2
+        more = 0
+        for width, out in zip(self.widths(), self.outputs(), strict=True):
+            more += (width - self.d_ff) * (matrices * d + (matrices - 1) * self.mlp_bias)
+            if out != d:
+                more += (out - d) * (width + self.mlp_bias) + d * out
+        return super().uneven() + more * sum(map(self.has_experts, range(self.n_layers)))
+
+    def widths(self) -> Sizes:
+        """Hidden width of each expert."""
+        return self.expert_widths or (self.d_ff,) * self.n_experts
+
+    def outputs(self) -> Sizes:
+        """Width of what each expert gives before it is projected back."""
+        return self.expert_outputs or (self.d_model,) * self.n_experts
+
+    def least_hidden(self) -> int:
+        return self.n_experts * self.d_ff // self.moe_every
+
+    def more_sizes(self) -> dict[str, float]:
+        dense = self.n_layers - self.n_layers // self.moe_every
+        return super().more_sizes() | {"n_shared_experts": self.shared_expert, "n_dense_layers": dense}
+
+    def declare(self, c: Controls) -> None:
+        super().declare(c)
+        experts = [f"expert_{e}" for e in range(self.n_experts)]
+        layers = [i for i in range(self.n_layers) if self.has_experts(i)]
+        c.parts("experts", {f"layer {i}": [f"layer_{i}.{expert}" for expert in experts] for i in layers})
+
+    def declare_feed_forward(self, c: Controls) -> None:
+        c.group = "Experts"
+        c.number("top_k", self.top_k, low=1, high=self.n_experts, whole=True)
+        c.switch("renormalise", "on" if self.renormalise else "off")
+        c.switch("equal_weights", "off")
+        c.switch("gate", self.gate, ("softmax", "sigmoid"), extra=True)
+        super().declare_feed_forward(c)
+
+    def has_experts(self, i: int) -> bool:
+        """Whether layer i is a mixture of experts."""
+        return (i + 1) % self.moe_every == 0
+
+    def feed_forward(self, i: int, x: Tensor, context: Context) -> Tensor:
+        c = context.controls
+        if not self.has_experts(i):
+            with scope("ffn", "Feed-forward network"):
+                return self.network(x, self.d_ff_dense, c)
+        switches = [c.here(f"expert_{e}") for e in range(self.n_experts)]
+        with scope("router", "Router: which expert sees which token"):
+            g = nn.route(x, weight, c, self.gate, self.renormalise, switches)
+        parts = []
+        if self.shared_expert:
+            with scope("shared", "Shared expert"):
+                parts.append(self.network(x, self.d_ff, c))
+        for e in range(self.n_experts):
+            with scope(f"expert_{e}"):
+                if self.gate_on == "input":
+                    parts.append(self.expert(e, (g[e] * x).named("x"), c))
+                else:
+                    parts.append((g[e] * self.expert(e, x, c)).named("weighted", "beside"))
+        return nn.total(parts).named("moe")
+
+    def expert(self, e: int, x: Tensor, c: Controls) -> Tensor:
+        """Expert e; what is not as wide as the residual stream is projected back. [d, T] → [d, T]."""
+        y = self.network(x, self.widths()[e], c, self.outputs()[e])
+        if y.rows == self.d_model:
+            return y
+        return (weight("W_back", self.d_model, y.rows, axes=("d_model", "")) @ y).named("back")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Llama4(Mixture):
+    """Llama 4 (Scout, Maverick): a sigmoid gate on the expert's input, chunked attention, layers without RoPE.
+
+    Source: transformers/models/llama4/modeling_llama4.py; meta-llama/llama-models models/llama4.
+    """
+
+    family: ClassVar[str] = "llama4"
+
+    nope_every: int = setting(2, "Every n-th layer has no RoPE and sees all earlier tokens.")
+    attention_chunk_size: int = setting(4, "Layers with RoPE see only their own chunk of tokens; a control.")
+    temperature: bool = setting(True, "On layers without RoPE the queries of late tokens are sharpened.")
+    attn_scale: float = setting(0.1, "Strength of that temperature.", low=0)
+    floor_scale: int = setting(4, "Tokens after which that temperature rises by a step.")
+
+    def declare_limits(self, c: Controls) -> None:
+        if any(map(self.is_local, range(self.n_layers))):
+            c.number("window", self.window, whole=True)
+            c.number("attention_chunk_size", self.attention_chunk_size, whole=True)
+
+    def is_local(self, i: int) -> bool:
+        return self.has_rope(i)
+
+    def more(self, context: Context) -> Context:
+        if not self.temperature:
+            return context
+        row = nn.llama4_temperature(context.position, self.attn_scale, self.floor_scale)
+        return replace(context, temperature=row)
+
+    def has_rope(self, i: int) -> bool:
+        """Whether layer i turns its queries and keys."""
+        return (i + 1) % self.nope_every != 0
+
+    def prepare(self, i: int, x: Tensor, name: str, context: Context) -> Tensor:
+        if self.has_rope(i):
+            x = super().prepare(i, x, name, context)
+            return nn.unit_rms(x, context.controls["norm_eps"], name) if self.qk_norm == "unit" else x
+        if context.temperature is not None and name == "Q":
+            return (x * context.temperature).named("Q_temp", "beside")
+        return x
