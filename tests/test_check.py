@@ -55,7 +55,7 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The engine with a memory: what a mutant leaves as it was is not computed again."""
     options = [text for name, size in SIZES.items() for text in ("--set", f"{name}={size}")]
-    book = read_book(build(tmp_path_factory.mktemp("check") / "llama4.xlsx", "llama4", *options))
+    book = read_book(build(tmp_path_factory.mktemp("check") / "llama4.xlsx", "llama4", "--no-baseline", *options))
     functions: dict[Any, Any] = {}
     results: dict[Any, np.ndarray] = {}
     learning = True

@@ -39,7 +39,7 @@ def test_every_mutation_is_found(preset: str, style: str, every: int, options: t
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     options = (*SMALL, "--set", "n_kv_heads=1", "--set", "n_experts=2")
-    return Lab(read_book(build(tmp_path_factory.mktemp("lab") / "llama4.xlsx", "llama4", *options)))
+    return Lab(read_book(build(tmp_path_factory.mktemp("lab") / "llama4.xlsx", "llama4", "--no-baseline", *options)))
 
 
 def test_all_kinds_occur(lab: Lab) -> None:
