@@ -17,6 +17,7 @@ from reference import forward
 from sheetgen.book import Book, read_book
 from sheetgen.check import check, check_book
 from sheetgen.engines import ENGINES
+from sheetgen.engines.with_libreoffice import recompute_all
 from sheetgen.errors import InputError
 from sheetgen.ops import Limits
 from sheetgen.presets import all_presets
@@ -169,6 +170,28 @@ def test_libreoffice_follows_controls(workbook: tuple[Path, Book]) -> None:
 
     report = check(edited(path, change, f"{path.stem}-edited.xlsx"), "libreoffice")
     assert report.difference is None, report.difference
+
+
+@needs_libreoffice
+def test_libreoffice_follows_each_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file for each control and one start of LibreOffice for all of them."""
+    small = ("--layers", 1, "--heads", 2, "--kv-heads", 1, "--experts", 2, "--no-baseline", "--controls", "all")
+    path = build(tmp_path / "book.xlsx", "llama4", *small)
+    turns = [(name, values[-1]) for name, values in other_values(read_book(path)).items()]
+    assert len(turns) > 20
+
+    def turn(name: str, value: Live) -> Path:
+        def change(sheets: Any) -> None:
+            cells_of(sheets, f"control__{name}")[0][0].value = value
+
+        return edited(path, change, f"{name}.xlsx")
+
+    copies = [turn(*each) for each in turns]
+    recomputed = dict(zip(copies, recompute_all(copies), strict=True))
+    monkeypatch.setitem(ENGINES, "libreoffice", lambda path, _book=None: recomputed[path])
+    for copy in copies:
+        report = check(copy, "libreoffice")
+        assert report.difference is None, (copy.stem, report.difference)
 
 
 @pytest.mark.parametrize(("control", "value", "message"), [
