@@ -321,7 +321,7 @@ def test_what_libreoffice_saves(cases: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.xlsx"
     recalculated_copy(cases, copy)
     before, after = ENGINES["formulas"](cases), ENGINES["formulas"](copy)
-    assert after.problems == ()
+    assert after.problems == before.problems  # the one function that is not computed
     for number, case in enumerate(CASES):
         area = target_of(number, case)
         assert after.range(area).tolist() == before.range(area).tolist(), case.formula
