@@ -132,7 +132,7 @@ def errors_in(grid: Array) -> Iterator[tuple[int, int, str]]:
 
 
 def contract(c: Any) -> set[str]:
-    """The paths that DESIGN promises to other tools."""
+    """The paths that are promised to other tools."""
     heads = [f"head_{j}.{name}" for j in range(c.n_heads) for name in ("Q", "pattern")]
     owners = [f"kv_{g}" for g in range(c.n_kv_heads)] if c.n_kv_heads < c.n_heads else []
     owners = owners or [f"head_{j}" for j in range(c.n_heads)]

@@ -116,7 +116,7 @@ class FromBook:
 def test_all_models_are_here() -> None:
     assert len(ENTRIES) == len({entry.model.name for entry in ENTRIES}) == 83
     stated = [entry.model.counts for entry in ENTRIES]
-    # The sums of the columns of FACTS.md: none of its counts was mistyped.
+    # The sums of the columns, from the published counts: none of its counts was mistyped.
     sums = {"total": 3827678937048, "active": 222583464832, "active_without_embedding": 216233042816, "kv": 10641664}
     assert {name: sum(counts.get(name, 0) for counts in stated) for name in sums} == sums
 

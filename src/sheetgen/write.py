@@ -366,7 +366,7 @@ class _Writer:
                 self.formula(sheet, formula, looks)
         for live in page.live:
             self.live(sheet, live)
-        for rule in page.rules:
+        for rule in () if self.theme.bare else page.rules:
             area = rule.range.top, rule.range.left, rule.range.bottom, rule.range.right
             changed = {"type": "formula", "criteria": rule.formula, "format": self.look(self.theme.changed)}
             sheet.conditional_format(*area, changed)
