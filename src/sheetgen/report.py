@@ -22,7 +22,7 @@ def show(report: Report) -> None:
     console = Console(highlight=False)
     static = report.engine == STATIC
     how = "formulas compared, not calculated" if static else f"recomputed by {report.engine}"
-    console.print(Text(f"{report.path}, {how}"))
+    console.print(Text(f"{report.path}, {how}"), soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column, side in (
         ("part", "left"),
