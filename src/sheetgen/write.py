@@ -135,6 +135,7 @@ class _Writer:
         look = self.look(mark.look)
         if mark.link:
             sheet.write_url(row, column, mark.link, look, tr(mark.text))
+            self.summary.cells += 1
         elif mark.text:
             self.text(sheet, row, column, mark.text, mark.look)
         else:
