@@ -423,6 +423,9 @@ def _common(name: str) -> tuple[str, str]:
     return next(by_end, None) or next(by_start, ("", ""))
 
 
+CHOICES = ("when", "positive", "choose")  # in formulas a call of IF; in words they bind weakest
+
+
 def equation(tensor: Tensor, frame: Frame | None = None) -> str:
     """The equation over the names of the operands: `SiLU(gate) ⊙ up`."""
     frame = tensor.frame or frame
@@ -434,7 +437,8 @@ def equation(tensor: Tensor, frame: Frame | None = None) -> str:
             names.append(_seen_from(frame, operand))
         else:
             inner = equation(operand, frame)
-            names.append(f"({inner})" if OPS[operand.op].binding < OPS[tensor.op].binding != ATOM else inner)
+            loose = OPS[operand.op].binding < OPS[tensor.op].binding != ATOM or operand.op in CHOICES
+            names.append(f"({inner})" if loose else inner)
     if tensor.op == "complaints":
         return "what is wrong with the controls"
     if tensor.op in ("largest", "smallest"):
