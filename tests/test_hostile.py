@@ -334,7 +334,7 @@ def packed_by_lzma(here: Here) -> Path:
 def a_part_twice(here: Here) -> Path:
     shutil.copyfile(here.base, here.folder / "a.xlsx")
     with zipfile.ZipFile(here.folder / "a.xlsx", "a") as archive:
-        archive.writestr(MODEL.upper(), b"<worksheet/>")
+        archive.writestr("XL/WORKBOOK.XML", b"<workbook/>")
     return here.folder / "a.xlsx"
 
 

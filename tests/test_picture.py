@@ -21,7 +21,7 @@ BLUE = (0, 0, 255)
 
 @pytest.fixture(scope="module")
 def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("picture") / "a.xlsx", "attention", "--tokens", "1,0")
+    return build(tmp_path_factory.mktemp("picture") / "a.xlsx", "attention", "--tokens", "1,0", "--no-baseline")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_every_visible_sheet_is_one_picture_and_the_workbook_stays(workbook: Pat
     result = sheetgen("picture", adverse, "--dpi", 48)
     assert result.code == 0, result.err
     made = {path.name for path in adverse.parent.glob("adverse-*.png")}
-    names = {"Map", "Model", "Contents", "Scale"}
+    names = {"Map", "Model", "Pictures", "Contents", "Scale"}
     assert made == {f"adverse-{name}.png" for name in names} | {"adverse-Long _ 1.png"}
     assert all(name in result.out for name in made)
     assert adverse.read_bytes() == before
@@ -81,7 +81,7 @@ def test_a_pdf_has_a_page_for_every_sheet(adverse: Path) -> None:
     with pypdfium2.PdfDocument(target) as pdf:
         texts = [page.get_textpage().get_text_bounded() for page in pdf]
         sizes = [page.get_size() for page in pdf]
-    assert len(texts) == 5
+    assert len(texts) == 6
     assert "Attention" in texts[0]
     assert texts[-1].split() == [str(row) for row in range(1, 2501)]
     assert max(sizes[-1]) == pytest.approx(picture.LONGEST)  # longer than a page can be: scaled to fit
