@@ -146,7 +146,7 @@ def test_the_image_looks_grey_and_every_column_has_a_name(tmp_path: Path) -> Non
     book = openpyxl.load_workbook(build(tmp_path / "vit.xlsx", "vit", "--set", "n_labels=3"))
     area = book.defined_names["image"].attr_text.split("!")[1].replace("$", "")
     rules = [rule for rules in book["Model"].conditional_formatting if str(rules.sqref) == area for rule in rules.rules]
-    assert [rule.type for rule in rules] == ["colorScale", "expression"]
+    assert [rule.type for rule in rules] == ["colorScale", "expression", "expression"]  # grey, light on dark, changed
     assert [color.rgb for color in rules[0].colorScale.color] == ["FF000000", "FFFFFFFF"]
     shape = [len(cells_of(book, name)[0]) for name in ("column_names", "patches", "patch_embed", "embed")]
     assert shape == [10, 9, 9, 10]
