@@ -41,7 +41,8 @@ def softmax(x: Array) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-x)))
+    with np.errstate(over="ignore"):  # 1 / (1 + ∞) is 0, as it should be
+        return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def gelu_tanh(x: Array) -> Array:

@@ -84,10 +84,20 @@ def test_a_control_does_what_numpy_says(name: str) -> None:
 CHOICES: Any = {name: st.sampled_from(values) for name, values in NAMES.items()}
 
 
+def overflown(made: Made) -> set[str]:
+    """What comes after the first EXP that no double holds: numbers in no spreadsheet either, check refuses them."""
+    paths = [path for path, value in made.values.items() if value.dtype.kind == "f"]
+    infinite = (i for i, path in enumerate(paths) if not np.isfinite(made.values[path]).all())
+    return set(paths[next(infinite, len(paths)) :])
+
+
 @settings(max_examples=60)
 @given(controls=st.fixed_dictionaries({}, optional=CHOICES))
 def test_any_controls_together(controls: dict[str, Live]) -> None:
-    assert wrong(turned("llama4", controls), controls) == {}
+    made = turned("llama4", controls)
+    lost = overflown(made)
+    assert wrong(made, controls).keys() <= lost
+    assert not lost or "subtract_max" in controls, "only without the maximum in softmax may something overflow"
 
 
 def test_controls_of_a_model_without_local_layers_act_on_all() -> None:
