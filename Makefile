@@ -51,6 +51,7 @@ fuzz: ## Break 10,000 files and options at random, and see that each is refused 
 
 kills: ## Kill a hundred builds over an existing file, at random moments.
 	$(PYTHON) -m pytest -q -m slow tests/test_writing.py
+
 words: ## List the texts that a language lacks: make words CODE=de
 	$(PYTHON) tests/language.py $(CODE)
 

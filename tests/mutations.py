@@ -182,7 +182,7 @@ class Lab:
         after = self._downstream(removed)
         for formula in mutation.added:
             for area in self._split(formula)[1]:
-                if _meet(area, formula.range) or self._owners(area) & (after - set(removed)):
+                if area.meets(formula.range) or self._owners(area) & (after - set(removed)):
                     return True
         return False
 
@@ -220,7 +220,7 @@ class Lab:
         """Formulas that read some of these cells, whether these hold formulas or constants."""
         found = {user for i in self._owners(area) for user in self._users[i]}
         if not self._owners(area):
-            found |= {i for i, (_, ranges) in enumerate(self._pieces) if any(_meet(area, other) for other in ranges)}
+            found |= {i for i, (_, ranges) in enumerate(self._pieces) if any(area.meets(other) for other in ranges)}
         return found
 
     def _downstream(self, formulas: list[int]) -> set[int]:
@@ -239,16 +239,6 @@ class Lab:
 
 def _shown(grid: np.ndarray) -> np.ndarray:
     return with_formulas.mapped(with_formulas.outward, grid)
-
-
-def _meet(one: Range, other: Range) -> bool:
-    return (
-        one.sheet == other.sheet
-        and one.top <= other.bottom
-        and other.top <= one.bottom
-        and one.left <= other.right
-        and other.left <= one.right
-    )
 
 
 def _other(before: np.ndarray, after: np.ndarray) -> bool:
@@ -356,7 +346,7 @@ def another(pattern: str) -> Kind:
         parts = _parts(formula)
         for i, place in _ranges(parts, formula):
             for path, home in lab.owner_of.items():
-                inside = home.sheet == place.sheet and _within(place, home)
+                inside = place.within(home)
                 found = re.search(pattern, path) if inside else None
                 if not found:
                     continue
@@ -372,10 +362,6 @@ def another(pattern: str) -> Kind:
     return kind
 
 
-def _within(inner: Range, outer: Range) -> bool:
-    return (inner.top, inner.left) in outer and (inner.bottom, inner.right) in outer
-
-
 def mask(lab: Lab, area: Area, formula: Formula) -> Iterator[Tokens]:
     """< for ≤ or the other way round in a mask; the mask itself, where it is used, a row or a column off."""
     parts = _parts(formula)
@@ -384,7 +370,7 @@ def mask(lab: Lab, area: Area, formula: Formula) -> Iterator[Tokens]:
     for i, (kind, text) in enumerate(parts):
         if "mask" in name and kind == "infix" and text in ("<=", "<"):
             yield _with(parts, i, {"<=": "<", "<": "<="}[text])
-        if kind == "range" and any(_within(_reference(text, formula), place) for place in masks):
+        if kind == "range" and any(_reference(text, formula).within(place) for place in masks):
             for down, right in ((1, 0), (0, 1)):
                 yield _with(parts, i, _moved(_reference(text, formula), down, right).seen_from(formula.range.sheet))
 
@@ -449,7 +435,7 @@ def unlike(_lab: Lab, area: Area, formula: Formula) -> Iterator[Mutation]:
     if place.shape == (1, 1) or formula is not area.formulas[0]:
         return
     last = place.part(slice(None), place.columns - 1) if across else place.part(place.rows - 1, slice(None))
-    removed = tuple(f for f in area.formulas if _meet(f.range, last))
+    removed = tuple(f for f in area.formulas if f.range.meets(last))
     kept = []
     for f in removed:
         if f.range.columns > 1 and across:
@@ -468,7 +454,7 @@ def rotation(lab: Lab, area: Area, formula: Formula) -> Iterator[Tokens]:
     for i, place in _ranges(parts, formula):
         for path, home in tables.items():
             twin = path[:-3] + {"cos": "sin", "sin": "cos"}[path[-3:]]
-            if _within(place, home) and twin in tables:
+            if place.within(home) and twin in tables:
                 there = tables[twin]
                 there = _moved(place, there.top - home.top, there.left - home.left)
                 yield _with(parts, i, there.seen_from(formula.range.sheet))
@@ -499,7 +485,7 @@ def gate(lab: Lab, _area: Area, formula: Formula) -> Iterator[Tokens]:
     gates = [place for path, place in lab.owner_of.items() if path.endswith("router.g")]
     for i, place in _ranges(parts, formula):
         for home in gates:
-            if _within(place, home) and place.rows == 1 < home.rows:
+            if place.within(home) and place.rows == 1 < home.rows:
                 down = 1 if place.bottom < home.bottom else -1
                 yield _with(parts, i, _moved(place, down, 0).seen_from(formula.range.sheet))
 

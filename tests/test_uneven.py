@@ -54,6 +54,15 @@ def test_scale_counts_the_red_cells(command: str) -> None:
     assert table["scale.total"].value[-2, 0] == pytest.approx(made.trace.parameters())
 
 
+@pytest.mark.parametrize("command", [*LLAMAS, *OTHERS, "llama4 --layers 1", "llama1 --heads-per-layer 1,1 --heads 90"])
+def test_a_sheet_is_no_smaller_than_what_is_told_at_once(command: str) -> None:
+    """What is refused before the model runs would not have fitted."""
+    made = model(command, Given())
+    rows, columns = made.request.config.least_size()
+    assert 8 <= rows <= made.layout.bottom
+    assert 8 <= columns <= made.layout.right
+
+
 @pytest.mark.parametrize("command", [*LLAMAS, *OTHERS, "gpt2 --no-bias", "transformer --no-bias", "llama1 --bias"])
 def test_the_workbook_is_equal(command: str, tmp_path: Path) -> None:
     preset, *options = command.split()

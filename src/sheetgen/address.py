@@ -92,6 +92,16 @@ class Range:
     def __contains__(self, cell: tuple[int, int]) -> bool:
         return self.top <= cell[0] <= self.bottom and self.left <= cell[1] <= self.right
 
+    def within(self, outer: Range) -> bool:
+        """Whether all cells of this range belong to the other one."""
+        corners = (self.top, self.left), (self.bottom, self.right)
+        return self.sheet == outer.sheet and all(corner in outer for corner in corners)
+
+    def meets(self, other: Range) -> bool:
+        """Whether the two have a cell in common."""
+        rows = self.top <= other.bottom and other.top <= self.bottom
+        return self.sheet == other.sheet and rows and self.left <= other.right and other.left <= self.right
+
     def __str__(self) -> str:
         return sheet_prefix(self.sheet) + self.a1
 

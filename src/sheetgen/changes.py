@@ -6,7 +6,7 @@ when rows are inserted: they name both ranges, and look a cell up by its place w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +106,7 @@ def _table(model: Placed, page: Page, here: Page, left: int) -> None:
         page.cells.append(Cell(top + 3, left + i, name, "COUNT_HEAD", note=note))
     rows, first = _rows(model.trace.root), top + 4
     for at, row in enumerate(rows):
-        name = model.name(str(next(_blocks(row.frame)).path))
+        name = model.name(str(row.frame.blocks()[0].path))
         page.cells.append(Cell(first + at, left, words.part(row.frame), "LINK", name, indent=row.depth))
         for i, own in enumerate(_formulas(model, row.own), start=1):
             inner = [_cell(first + at_inner, left + i).a1 for at_inner in row.inner]
@@ -138,14 +138,6 @@ def _rows(frame: Frame, start: int = 0, depth: int = 0) -> list[Row]:
         costs = np.sum([_costs(own), *(row.costs for row in inside if row.depth == depth + 1)], axis=0)
         found += [Row(item, depth, own, inner, costs.tolist()), *inside]
     return found
-
-
-def _blocks(frame: Frame) -> Iterator[Tensor]:
-    for item in frame.items:
-        if isinstance(item, Tensor):
-            yield item
-        else:
-            yield from _blocks(item)
 
 
 def _total(cell: Range, own: str, inner: Sequence[str], costs: Sequence[int], column: int) -> Live:

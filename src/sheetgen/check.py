@@ -231,8 +231,7 @@ def _run(book: Book, config: Config, workbook: _Workbook) -> Trace:
 
 def _finite(book: Book, config: Config, workbook: _Workbook) -> Trace:
     """The model with the numbers of the workbook; raises InputError where they grow beyond what a cell holds."""
-    with np.errstate(all="ignore"):
-        trace = _run(book, config, workbook)
+    trace = _run(book, config, workbook)
     for path, tensor in trace.blocks.items():
         if tensor.value.dtype != object and not np.isfinite(tensor.value).all():
             raise InputError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sheetgen import words
@@ -113,7 +112,7 @@ class Diagram:
 
     def large(self, frame: Frame, depth: int) -> None:
         """A box around others."""
-        kind, blocks = kind_of(frame), _blocks(frame)
+        kind, blocks = kind_of(frame), frame.blocks()
         if frame.path.rpartition(".")[2] in ("encoder", "decoder"):
             self.end_stream()
         left, right = BRANCH + 1 + depth, self.last + self.pads - depth
@@ -205,7 +204,7 @@ class Diagram:
 
     def small_of_frame(self, frame: Frame, parent: Frame) -> Small:
         """A frame without others inside."""
-        blocks = _blocks(frame)
+        blocks = frame.blocks()
         controls = self.controls(blocks)
         lines = controls or self.lines(blocks, blocks[-1])
         lines += self.looks_at(frame) + self.gate(frame, parent) + self.prediction(frame)
@@ -315,15 +314,3 @@ def _nesting(frame: Frame) -> int:
 
 def _names(blocks: list[Tensor]) -> set[str]:
     return {block.name for block in blocks}
-
-
-def _blocks(frame: Frame) -> list[Tensor]:
-    return list(_all_blocks(frame))
-
-
-def _all_blocks(frame: Frame) -> Iterator[Tensor]:
-    for item in frame.items:
-        if isinstance(item, Tensor):
-            yield item
-        else:
-            yield from _all_blocks(item)

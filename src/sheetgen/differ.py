@@ -186,8 +186,7 @@ def _try(values: Mapping[str, Any]) -> Trace:
     """A run whose numbers mean nothing; InputError when the settings do not go together."""
     family = FAMILIES[values[FAMILY]]
     names = {f.name for f in dataclasses.fields(family)}
-    with np.errstate(all="ignore"):
-        return run(family(**{name: value for name, value in values.items() if name in names}), _Blank())
+    return run(family(**{name: value for name, value in values.items() if name in names}), _Blank())
 
 
 class _Blank:

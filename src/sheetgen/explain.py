@@ -86,15 +86,15 @@ class _Blocks:
             if place == area:
                 return path
         for path, place in self._places.items():
-            if _within(area, place):
+            if area.within(place):
                 return f"{_part_of(area, place)} of {path}"
         for path, place in self._places.items():
-            if _overlap(area, place):
+            if area.meets(place):
                 return f"{area.a1}, partly {path}"
         return f"{area.a1}, which is no tensor"
 
     def owner(self, area: Range) -> str:
-        return next((path for path, place in self._places.items() if _within(area, place)), "")
+        return next((path for path, place in self._places.items() if area.within(place)), "")
 
     def misread(self, found: Token, expected: Token) -> str:
         """What a formula does that refers to other cells than it should."""
@@ -198,20 +198,6 @@ def _part_of(area: Range, place: Range) -> str:
     if area.rows == place.rows:
         return f"column {left}" if area.columns == 1 else f"columns {left}–{left + area.columns - 1}"
     return f"cell {cell_name(area.top, area.left)}" if area.shape == (1, 1) else f"cells {area.a1}"
-
-
-def _within(inner: Range, outer: Range) -> bool:
-    return inner.sheet == outer.sheet and (inner.top, inner.left) in outer and (inner.bottom, inner.right) in outer
-
-
-def _overlap(one: Range, other: Range) -> bool:
-    return (
-        one.sheet == other.sheet
-        and one.top <= other.bottom
-        and other.top <= one.bottom
-        and one.left <= other.right
-        and other.left <= one.right
-    )
 
 
 def _and(parts: list[str]) -> str:

@@ -178,8 +178,10 @@ def _marked(path: Path, xml: bytes, differences: list[Difference], first: int) -
     ).encode()
     existing = next((child for child in children if child.name == "dataValidations"), None)
     old = b"" if existing is None else xml[existing.begin : existing.end]
-    taken = [area for text in re.findall(rb'sqref="([^"]*)"', old) for area in map(_parsed, text.split()) if area]
-    notes = [_note(d, differences) for d in differences if not any(_meet(d.range, area) for area in taken)]
+    sheet = differences[0].range.sheet
+    refs = (ref.decode(errors="replace") for text in re.findall(rb'sqref="([^"]*)"', old) for ref in text.split())
+    taken = [area for area in (parse_range(ref, sheet) for ref in refs) if area]
+    notes = [_note(d, differences) for d in differences if not any(d.range.meets(area) for area in taken)]
     here = existing.begin if existing else _before(children, AFTER_NOTES)
     after = existing.end if existing else here
     contents = b"" if existing is None or old.endswith(b"/>") else old[old.index(b">") + 1 : old.rindex(b"</")]
@@ -234,12 +236,3 @@ def _area(difference: Difference) -> str:
             else:
                 runs.append(cell)
     return " ".join(run.a1 for run in runs) or cell_name(place.top, place.left)
-
-
-def _parsed(text: bytes) -> Range | None:
-    return parse_range(text.decode(errors="replace"), "")
-
-
-def _meet(one: Range, other: Range) -> bool:
-    """Whether two ranges of one sheet have cells in common."""
-    return one.top <= other.bottom and other.top <= one.bottom and one.left <= other.right and other.left <= one.right

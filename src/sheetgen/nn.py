@@ -231,11 +231,6 @@ def rotate(x: Tensor, rope: Rope, name: str) -> Tensor:
     return (x * rope.cos + turned * rope.sin).named(f"{name}_rot", "beside")
 
 
-def causal_mask(key: Tensor, query: Tensor) -> Tensor:
-    """1 where the key is not later than the query. [T, 1], [1, T] → [T, T]."""
-    return less_equal(key, query).named("mask")
-
-
 def live_mask(key: Tensor, query: Tensor, c: Controls, name: str = "mask", local: bool = True) -> Tensor:
     """1 for the keys that a query sees: from the one in the row `sees_from` to the one in `sees_to`. → [T, T].
 

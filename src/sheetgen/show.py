@@ -44,7 +44,7 @@ class _Map:
 
     def add(self, parent: Tree, frame: Frame) -> None:
         """A frame with its blocks, runs of which share a line, and inner frames, all in their order."""
-        parameters = sum(t.value.size for t in _blocks(frame) if t.kind == "weight")
+        parameters = sum(t.value.size for t in frame.blocks() if t.kind == "weight")
         label = Text(frame.title, STRONG)
         if parameters:
             label.append(f"  {parameters:,} parameters", "not bold")
@@ -120,14 +120,6 @@ class _Map:
             return str(index)
         named = self.values[axis].ravel().tolist()
         return f"{named[index]} ({index})" if named.count(named[index]) > 1 else str(named[index])
-
-
-def _blocks(frame: Frame) -> Iterator[Tensor]:
-    for item in frame.items:
-        if isinstance(item, Tensor):
-            yield item
-        else:
-            yield from _blocks(item)
 
 
 def _shown(value: object) -> str:

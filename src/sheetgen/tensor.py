@@ -54,6 +54,10 @@ class Frame:
     title: str
     items: list[Tensor | Frame] = field(default_factory=list)
 
+    def blocks(self) -> list[Tensor]:
+        """All its blocks, those of the frames inside it, too, in the order of computation."""
+        return [block for item in self.items for block in (item.blocks() if isinstance(item, Frame) else [item])]
+
 
 class Trace:
     """All named tensors of one run of a model, in the order of computation, and the frames around them."""

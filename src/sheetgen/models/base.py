@@ -64,7 +64,7 @@ class Config:
         def size(name: str) -> int:
             return int(getattr(self, name, 1))
 
-        heads = size("n_heads") * size("head_dim")
+        heads = size("n_heads") * min([size("head_dim"), *getattr(self, "value_dims", ())])
         rows = size("n_layers") * max(heads, size("d_ff"), size("n_experts"))
         return max(rows, size("n_labels"), size("vocab_size")), max(size("d_model"), size("d_ff"), heads)
 

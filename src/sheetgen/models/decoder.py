@@ -123,9 +123,7 @@ class Decoder(Config):
         each(self.qk_dims, "qk_dims", most, "key/value heads")
         each(self.value_dims, "value_dims", most, "key/value heads")
         for i in layers if not self.output_projection else ():
-            width = self.heads_of(i) * self.head_dim
-            if self.value_dims:
-                width = sum(self.value_dim(self.kv_of(i, j)) for j in range(self.heads_of(i)))
+            width = self.values_of(i)
             if width != self.d_model:
                 raise InputError(
                     f"without output_projection the values of all heads must be d_model {self.d_model} wide, "
@@ -186,15 +184,32 @@ class Decoder(Config):
         return int(self.head_dim * self.rotary_fraction) if self.positions == "rope" else self.head_dim
 
     def least_size(self) -> tuple[int, int]:
-        head = 2 * self.head_dim + self.n_tokens  # Q, V and the scores
-        layer = 4 * self.d_model + self.n_heads * head + self.least_hidden()
-        widest = max(self.d_model, self.n_heads * self.head_dim, self.d_ff)
+        layers = range(self.n_layers if self.heads_by_layer else 1)  # else they are alike
+        heads = [self.least_heads(i) for i in layers]
+        rows = self.n_layers * 4 * self.d_model + sum(heads) * self.n_layers // len(heads) + self.least_hidden()
+        widest = max(self.d_model, *map(self.values_of, layers)) if self.output_projection else self.d_model
         # Beside the widest matrix: scores, masked scores, exponentials and pattern, each a column per token.
-        return 2 * self.vocab_size + self.n_layers * layer, widest + 4 * self.n_tokens
+        return 2 * self.vocab_size + rows, max(widest, self.widest_hidden()) + 4 * self.n_tokens
+
+    def least_heads(self, i: int) -> int:
+        """Rows of the heads of layer i, at least: Q, V and the scores of each."""
+        groups = self.kv_heads_of(i)
+        queries = sum(self.qk_dims[:groups]) if self.qk_dims else groups * self.head_dim
+        return queries * self.heads_of(i) // groups + self.values_of(i) + self.heads_of(i) * self.n_tokens
+
+    def values_of(self, i: int) -> int:
+        """Length of the values of all heads of layer i together."""
+        groups = self.kv_heads_of(i)
+        values = sum(self.value_dims[:groups]) if self.value_dims else groups * self.head_dim
+        return values * self.heads_of(i) // groups
 
     def least_hidden(self) -> int:
-        """Rows of the feed-forward block of a layer, at least."""
-        return self.d_ff
+        """Rows of the feed-forward blocks of all layers, at least."""
+        return sum(self.d_ff_by_layer) or self.n_layers * self.d_ff
+
+    def widest_hidden(self) -> int:
+        """The widest layer of a feed-forward network."""
+        return max(self.d_ff_by_layer, default=self.d_ff)
 
     def more_sizes(self) -> dict[str, float]:
         return {
@@ -285,7 +300,7 @@ class Decoder(Config):
             words = words * sqrt(rows_of(words))
         added = controls.factor("added_positions")
         if added is not None:
-            if words.path is None and not self.embed_scale:
+            if not self.embed_scale:
                 words = words.named("word_embed")
             place = constant("place", np.arange(words.columns)[None], ("", "words"), "below")
             words = words + nn.sinusoids(place, 10000.0, self.d_model, "interleaved", added)

@@ -65,7 +65,14 @@ class Mixture(Decoder):
         return self.expert_outputs or (self.d_model,) * self.n_experts
 
     def least_hidden(self) -> int:
-        return self.n_experts * self.d_ff // self.moe_every
+        mixtures = self.n_layers // self.moe_every
+        experts = sum(self.expert_widths) or self.n_experts * self.d_ff
+        return mixtures * experts + (self.n_layers - mixtures) * self.d_ff_dense
+
+    def widest_hidden(self) -> int:
+        mixtures = self.n_layers // self.moe_every
+        widest = max(self.expert_widths, default=self.d_ff) if mixtures else 0
+        return max(widest, self.d_ff_dense if mixtures < self.n_layers else 0)
 
     def more_sizes(self) -> dict[str, float]:
         dense = self.n_layers - self.n_layers // self.moe_every
