@@ -150,5 +150,6 @@ def test_every_command_is_in_readme() -> None:
 def test_every_package_is_in_the_wheel() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     folders = {init.parent.relative_to(PACKAGE) for init in PACKAGE.rglob("__init__.py")}
-    packages = {".".join(("sheetgen", *folder.parts)) for folder in folders} | {"sheetgen.templates"}
+    tables = {file.parent.relative_to(ROOT) for file in (ROOT / "templates").rglob("*.toml")}
+    packages = {".".join(("sheetgen", *folder.parts)) for folder in folders | tables}
     assert set(project["tool"]["setuptools"]["packages"]) == packages
