@@ -15,8 +15,11 @@ import openpyxl
 import pytest
 
 from sheetgen import presets
+from sheetgen.book import Book, read_book
+from sheetgen.check import Report, check_book
 from sheetgen.cli import main
-from sheetgen.engines import available
+from sheetgen.engines import ENGINES, Values, available
+from sheetgen.engines.with_libreoffice import recompute_all
 from sheetgen.layout import Layout, lay_out
 from sheetgen.models import run
 from sheetgen.ops import Array
@@ -102,6 +105,25 @@ def edited(path: Path, change: Callable[[Any], None], name: str = "edited.xlsx")
     target = path.with_name(name)
     book.save(target)
     return target
+
+
+def by_libreoffice(books: dict[str, Path]) -> dict[str, Values]:
+    """All of these recomputed, LibreOffice started once; none when it is not installed."""
+    return dict(zip(books, recompute_all(list(books.values())), strict=True)) if available("libreoffice") else {}
+
+
+def right_in_both(path: Path, recomputed: Values | None) -> tuple[Book, Report]:
+    """No difference by the engine of formulas, nor in what LibreOffice has recomputed (None: it is not installed)."""
+    book = read_book(path)
+    report = check_book(book)
+    assert report.difference is None
+    if recomputed is None:
+        return book, report
+    assert not [error for grid in recomputed.sheets.values() for error in errors_in(grid)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ENGINES, "libreoffice", lambda *_: recomputed)
+        assert check_book(book, "libreoffice").difference is None
+    return book, report
 
 
 def cells_of(book: Any, name: str) -> list[list[Any]]:

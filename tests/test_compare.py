@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pytest
-from helpers import cells_of, edited, errors_in, make, sheetgen
+from helpers import by_libreoffice, cells_of, edited, make, right_in_both, sheetgen
 
 from sheetgen import compare, differ, scale
 from sheetgen.address import Range, parse_range
 from sheetgen.book import Book, read_book
 from sheetgen.check import check_book
-from sheetgen.engines import ENGINES, Values, available
-from sheetgen.engines.with_libreoffice import recompute_all
+from sheetgen.engines import ENGINES, Values
 from sheetgen.models import FAMILIES
 from sheetgen.reasons import REASONS, reason
 
@@ -51,25 +50,14 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def recomputed(books: dict[str, Path]) -> dict[str, Values]:
-    """All of them by LibreOffice, started once."""
-    if not available("libreoffice"):
-        pytest.skip("LibreOffice is not installed")
-    return dict(zip(books, recompute_all(list(books.values())), strict=True))
+    return by_libreoffice(books)
 
 
 @pytest.mark.parametrize("pair", IDS)
-def test_both_are_right_in_both_engines(
-    pair: str, books: dict[str, Path], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    book = read_book(books[pair])
-    report = check_book(book)
-    assert report.difference is None
+def test_both_are_right_in_both_engines(pair: str, books: dict[str, Path], recomputed: dict[str, Values]) -> None:
+    book, report = right_in_both(books[pair], recomputed.get(pair))
     assert any(group.title.startswith("What changes › Outputs") for group in report.groups)
     assert sum(group.tensors for group in report.groups) == len(book.names)
-    values = request.getfixturevalue("recomputed")[pair]
-    assert not [error for grid in values.sheets.values() for error in errors_in(grid)]
-    monkeypatch.setitem(ENGINES, "libreoffice", lambda *_: values)
-    assert check_book(book, "libreoffice").difference is None
 
 
 # --- exactly the blocks that differ ------------------------------------------------------------------------------

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pytest
-from helpers import cells_of, edited, errors_in, far, sheetgen
+from helpers import by_libreoffice, cells_of, edited, far, right_in_both, sheetgen
 
 from sheetgen import scale, tour
 from sheetgen.book import Book, read_book
 from sheetgen.check import check_book, standing
-from sheetgen.engines import ENGINES, Values, available
-from sheetgen.engines.with_libreoffice import recompute_all
+from sheetgen.engines import ENGINES, Values
 from sheetgen.ops import Array
 
 TOURS = tour.names()
@@ -34,25 +33,14 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def recomputed(books: dict[str, Path]) -> dict[str, Values]:
-    """All of them by LibreOffice, started once."""
-    if not available("libreoffice"):
-        pytest.skip("LibreOffice is not installed")
-    return dict(zip(books, recompute_all(list(books.values())), strict=True))
+    return by_libreoffice(books)
 
 
 @pytest.mark.parametrize("name", TOURS)
-def test_every_step_is_right_in_both_engines(
-    name: str, books: dict[str, Path], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    book = read_book(books[name])
-    report = check_book(book)
-    assert report.difference is None
+def test_every_step_is_right_in_both_engines(name: str, books: dict[str, Path], recomputed: dict[str, Values]) -> None:
+    book, report = right_in_both(books[name], recomputed.get(name))
     assert sum(group.tensors for group in report.groups) == len(book.names)
     assert list(report.predictions) == [step.key for step in tour.find(name).steps if step.preset]
-    values = request.getfixturevalue("recomputed")[name]
-    assert not [error for grid in values.sheets.values() for error in errors_in(grid)]
-    monkeypatch.setitem(ENGINES, "libreoffice", lambda *_: values)
-    assert check_book(book, "libreoffice").difference is None
 
 
 # --- answers -----------------------------------------------------------------------------------------------------
