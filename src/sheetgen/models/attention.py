@@ -9,7 +9,7 @@ import numpy as np
 
 from sheetgen import nn
 from sheetgen.controls import Controls
-from sheetgen.models.base import Config, setting
+from sheetgen.models.base import Config, declare_sight, declare_softmax, setting
 from sheetgen.tensor import Tensor, Trace, constant, masked, scope, section, text, weight
 
 # Of the sheet Scale: one layer that is one head, and nothing else but the embedding table.
@@ -49,11 +49,8 @@ class Attention(Config):
     def declare(self, c: Controls) -> None:
         c.group = "Attention"
         c.switch("causal")
-        c.number("window", 0, whole=True)
-        c.number("attention_chunk_size", 0, whole=True)
-        c.switch("attention_scale")
-        c.number("attention_temperature", 1.0, low=0.001)
-        c.switch("subtract_max")
+        declare_sight(c)
+        declare_softmax(c)
 
     def forward(self) -> None:
         """Words → three mixtures of their vectors."""

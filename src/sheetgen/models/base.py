@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args, get_type_hints
 
@@ -14,6 +15,7 @@ from sheetgen.errors import InputError
 from sheetgen.tensor import Source, Trace, scope
 
 MOST = 10**9  # of any size; of what is counted one by one, as many as a sheet has rows
+COLDEST = 0.001  # temperature: 0 cannot divide
 COUNTS = {"n_layers", "n_heads", "n_kv_heads", "n_experts"}
 
 
@@ -109,6 +111,36 @@ def fit_a_worksheet(config: Config) -> None:
             f"this model needs at least {rows:,} rows × {columns:,} columns, but a worksheet has "
             f"{MAX_ROWS:,} × {MAX_COLUMNS:,}: choose smaller sizes"
         )
+
+
+# --- controls that families share, in the order in which they stand on the sheet ---------------------------------
+
+
+def declare_sight(c: Controls, window: int = 0, chunk: int = 0) -> None:
+    """How far a query sees; 0: as far as there are tokens."""
+    c.number("window", window, whole=True)
+    c.number("attention_chunk_size", chunk, whole=True)
+
+
+def declare_softmax(c: Controls) -> None:
+    """How scores become a pattern."""
+    c.switch("attention_scale")
+    c.number("attention_temperature", 1.0, low=COLDEST)
+    c.switch("subtract_max")
+
+
+def declare_output(c: Controls, norm: str, eps: float) -> None:
+    """The norms, of the kind `norm` by default, and the softmax at the end."""
+    c.group = "Norms, output"
+    c.switch("norm", norm, ("rms", "layer", "none"))
+    c.number("norm_eps", eps)
+    c.number("output_temperature", 1.0, low=COLDEST)
+
+
+def declare_layers(c: Controls, heads: Sequence[int]) -> None:
+    """The two residual connections and the heads of each layer; heads: how many each layer has."""
+    c.parts("residuals", {f"layer {i}": [f"layer_{i}.residual_{r}" for r in (1, 2)] for i in range(len(heads))})
+    c.parts("heads", {f"layer {i}": [f"layer_{i}.head_{j}" for j in range(n)] for i, n in enumerate(heads)})
 
 
 def divisors(n: int) -> list[int]:

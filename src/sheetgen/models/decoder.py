@@ -13,7 +13,17 @@ import numpy as np
 from sheetgen import nn
 from sheetgen.controls import Controls, times
 from sheetgen.errors import InputError
-from sheetgen.models.base import Config, Sizes, divisors, each, setting
+from sheetgen.models.base import (
+    Config,
+    Sizes,
+    declare_layers,
+    declare_output,
+    declare_sight,
+    declare_softmax,
+    divisors,
+    each,
+    setting,
+)
 from sheetgen.tensor import Tensor, Trace, constant, equal, rows_of, scope, section, sqrt, text, weight
 
 NormPlace = Literal["before", "after"]
@@ -256,27 +266,19 @@ class Decoder(Config):
         c.group = "Attention"
         c.switch("causal")
         self.declare_limits(c)
-        c.switch("attention_scale")
-        c.number("attention_temperature", 1.0, low=0.001)
-        c.switch("subtract_max")
+        declare_softmax(c)
         c.group = "Positions"
         if self.positions == "rope":
             c.switch("rope")
             c.number("rope_theta", self.rope_theta, low=1)
         c.switch("added_positions", "on" if self.positions == "learned" else "off", extra=self.positions != "learned")
-        c.group = "Norms, output"
-        c.switch("norm", self.norm, ("rms", "layer", "none"))
-        c.number("norm_eps", self.norm_eps)
-        c.number("output_temperature", 1.0, low=0.001)
+        declare_output(c, self.norm, self.norm_eps)
         self.declare_feed_forward(c)
-        rows = range(self.n_layers)
-        c.parts("residuals", {f"layer {i}": [f"layer_{i}.residual_{r}" for r in (1, 2)] for i in rows})
-        c.parts("heads", {f"layer {i}": [f"layer_{i}.head_{j}" for j in range(self.heads_of(i))] for i in rows})
+        declare_layers(c, [self.heads_of(i) for i in range(self.n_layers)])
 
     def declare_limits(self, c: Controls) -> None:
         """Controls of how far a query sees."""
-        c.number("window", self.window, whole=True)
-        c.number("attention_chunk_size", 0, whole=True)
+        declare_sight(c, self.window)
 
     def declare_feed_forward(self, c: Controls) -> None:
         """Controls of the feed-forward blocks."""

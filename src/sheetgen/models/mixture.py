@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from sheetgen import nn
 from sheetgen.controls import Controls
 from sheetgen.errors import InputError
-from sheetgen.models.base import Sizes, each, setting
+from sheetgen.models.base import Sizes, declare_sight, each, setting
 from sheetgen.models.decoder import Context, Decoder
 from sheetgen.tensor import Tensor, scope, weight
 
@@ -141,8 +141,7 @@ class Llama4(Mixture):
 
     def declare_limits(self, c: Controls) -> None:
         if any(map(self.is_local, range(self.n_layers))):
-            c.number("window", self.window, whole=True)
-            c.number("attention_chunk_size", self.attention_chunk_size, whole=True)
+            declare_sight(c, self.window, self.attention_chunk_size)
 
     def is_local(self, i: int) -> bool:
         return self.has_rope(i)

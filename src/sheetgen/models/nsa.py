@@ -14,7 +14,7 @@ from sheetgen import nn
 from sheetgen.controls import Controls, times
 from sheetgen.errors import InputError
 from sheetgen.models.attention import BARE, embed
-from sheetgen.models.base import Config, divisors, setting
+from sheetgen.models.base import Config, declare_softmax, divisors, setting
 from sheetgen.models.decoder import Context, Decoder
 from sheetgen.tensor import (
     Tensor,
@@ -296,9 +296,7 @@ class NsaLecture(Config):
         c.group = "Attention"
         c.switch("causal")
         c.number("window", self.window, whole=True)
-        c.switch("attention_scale")
-        c.number("attention_temperature", 1.0, low=0.001)
-        c.switch("subtract_max")
+        declare_softmax(c)
 
     def prediction(self, trace: Trace) -> str:
         chosen = trace["selected.chosen_blocks"].value[:, -1]

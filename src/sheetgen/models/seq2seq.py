@@ -10,7 +10,7 @@ import numpy as np
 from sheetgen import nn
 from sheetgen.controls import Controls
 from sheetgen.errors import InputError
-from sheetgen.models.base import Config, setting
+from sheetgen.models.base import Config, declare_output, declare_sight, declare_softmax, setting
 from sheetgen.tensor import (
     Tensor,
     Trace,
@@ -72,18 +72,12 @@ class Seq2Seq(Config):
     def declare(self, c: Controls) -> None:
         c.group = "Attention"
         c.switch("causal")
-        c.number("window", 0, whole=True)
-        c.number("attention_chunk_size", 0, whole=True)
-        c.switch("attention_scale")
-        c.number("attention_temperature", 1.0, low=0.001)
-        c.switch("subtract_max")
+        declare_sight(c)
+        declare_softmax(c)
         c.group = "Positions"
         c.switch("added_positions")
         c.number("position_base", self.position_base, low=1)
-        c.group = "Norms, output"
-        c.switch("norm", "layer", ("rms", "layer", "none"))
-        c.number("norm_eps", self.norm_eps)
-        c.number("output_temperature", 1.0, low=0.001)
+        declare_output(c, "layer", self.norm_eps)
         c.switch("activation", self.activation, tuple(nn.CURVES), extra=True)
         layers = range(self.n_layers)
         sides = {f"{side} {i}": f"{side}.layer_{i}" for side in ("encoder", "decoder") for i in layers}

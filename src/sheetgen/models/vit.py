@@ -8,7 +8,7 @@ from typing import ClassVar
 from sheetgen import nn
 from sheetgen.controls import Controls, times
 from sheetgen.errors import InputError
-from sheetgen.models.base import Config, Sizes, divisors, each, setting
+from sheetgen.models.base import Config, Sizes, declare_layers, declare_output, declare_softmax, divisors, each, setting
 from sheetgen.tensor import (
     Tensor,
     Trace,
@@ -99,18 +99,11 @@ class Vit(Config):
 
     def declare(self, c: Controls) -> None:
         c.group = "Attention"
-        c.switch("attention_scale")
-        c.number("attention_temperature", 1.0, low=0.001)
-        c.switch("subtract_max")
+        declare_softmax(c)
         c.switch("added_positions")
-        c.group = "Norms, output"
-        c.switch("norm", "layer", ("rms", "layer", "none"))
-        c.number("norm_eps", self.norm_eps)
-        c.number("output_temperature", 1.0, low=0.001)
+        declare_output(c, "layer", self.norm_eps)
         c.switch("activation", self.activation, tuple(nn.CURVES), extra=True)
-        rows = range(self.n_layers)
-        c.parts("residuals", {f"layer {i}": [f"layer_{i}.residual_{r}" for r in (1, 2)] for i in rows})
-        c.parts("heads", {f"layer {i}": [f"layer_{i}.head_{j}" for j in range(self.n_heads)] for i in rows})
+        declare_layers(c, [self.n_heads] * self.n_layers)
 
     def forward(self) -> None:
         """Pixels → class probabilities."""
