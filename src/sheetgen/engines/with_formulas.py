@@ -125,6 +125,7 @@ _SIGN = re.compile(r"[\w.]+|[^\w\s]")
 # Budgets, so that no file takes long: none of ours needs a tenth. To parse a formula costs the square of its signs.
 MAX_PARSED = 10_000_000
 PER_TEMPLATE = 10_000
+KEPT = 2_000  # templates whose functions are remembered: those of a workbook at its budget, twice
 MAX_READ, PER_CELL = 2_000_000, 200  # cells that formulas may read in all, at least and per filled cell
 
 
@@ -152,7 +153,6 @@ def recompute(path: Path, book: Book | None = None) -> Values:
     pieces = [split(formula) for formula in formulas]
     _within_budgets(book, pieces)
     needs = _needs(grids, formulas, [ranges for _, ranges in pieces])
-    functions: dict[tuple[str, Range | None], Function] = {}
     problems = []
 
     with np.errstate(all="ignore"):  # what overflows becomes #NUM!
@@ -166,11 +166,9 @@ def recompute(path: Path, book: Book | None = None) -> Values:
             formula, (template, ranges) = formulas[group[0]], pieces[group[0]]
             own = formula.range if _TAKES_OWN_CELL.search(template) else None
             try:
-                if (template, own) not in functions:
-                    functions[template, own] = _compile(template, len(ranges), own)
                 _refuse_huge(template, ranges)
                 values = [_take(grids, area) for area in ranges]
-                result = _fit(functions[template, own](values, ranges), formula)
+                result = _fit(_compile(template, len(ranges), own)(values, ranges), formula)
             except _FormulaError as failure:
                 problems.append(f"{formula.range}: {formula.text} {failure}")
                 result = failure.error
@@ -355,6 +353,7 @@ def _groups(needs: list[set[int]]) -> Iterator[list[int]]:
                     yield group
 
 
+@lru_cache(maxsize=KEPT)  # parsing costs as much as computing, and workbooks have most of their templates in common
 def _compile(template: str, count: int, own: Range | None) -> Function:
     """The function of the values of `count` references that the template stands for.
 
