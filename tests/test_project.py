@@ -59,6 +59,7 @@ ORDER = [
     "explain",
     "engines",
     "picture",
+    "resized",
     "check",
     "mark",
     "many",

@@ -152,8 +152,8 @@ def test_layers_and_json(built: Path) -> None:
     assert (fine["equal"], fine["error"], fine["differences"]) == (True, None, [])
     assert (missing["equal"], missing["differences"]) == (False, [])
     assert "none.xlsx does not exist" in missing["error"]
-    assert list(fine) == list(wrong) == ["file", "engine", "equal", "error", "predictions", "layers", "parts",
-                                         "differences"]  # fmt: skip
+    assert list(fine) == list(wrong) == ["file", "engine", "equal", "error", "predictions", "remarks", "layers",
+                                         "parts", "differences"]  # fmt: skip
     assert set(missing) == set(fine)
     zero, one = wrong["layers"]
     assert (zero["tensor"], one["tensor"]) == ("layer_0.out", "layer_1.out")

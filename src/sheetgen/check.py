@@ -34,6 +34,7 @@ from sheetgen.notation import Notation
 from sheetgen.ops import Array, Limits
 from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE
 from sheetgen.placed import Ran, defined_name, workbook_path
+from sheetgen.resized import Resized, remarks
 from sheetgen.tensor import Frame, Live, Tensor, Trace
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
@@ -88,6 +89,7 @@ class Report:
     formulas: list[Difference] = field(default_factory=list)  # those whose formulas differ, when anything does
     layers: list[Layer] = field(default_factory=list)
     predictions: dict[str, str] = field(default_factory=dict)  # what each model says, by its key
+    remarks: list[str] = field(default_factory=list)  # what a reader should know, right or wrong as the workbook is
 
     @property
     def difference(self) -> Difference | None:
@@ -118,7 +120,10 @@ def _check(book: Book, settings: dict[str, dict[str, Any]], engine: str) -> Repo
     models = []
     style: Style = "cells" if any(mine.get("formulas") == "cells" for mine in settings.values()) else "blocks"
     for key, config in configs.items():
-        trace = _finite(book, config, _Workbook(book, values, key))
+        workbook = _Workbook(book, values, key)
+        trace = _finite(book, config, workbook)
+        told = remarks(config, functools.partial(_resized, book, values, key), workbook.resized)
+        report.remarks += [f"{key}: {remark}" if key else remark for remark in told]
         models.append(Ran(key, config, trace, settings[key]))
         report.predictions[key] = config.prediction(trace)
         mine = _places(book, trace, key)
@@ -225,7 +230,8 @@ def _run(book: Book, config: Config, workbook: _Workbook) -> Trace:
         return run(config, workbook)
     except (ValueError, IndexError) as error:
         raise InputError(
-            f"{book.path}: {error}: insert or delete rows or columns until both fit, or undo what was inserted"
+            f"{book.path}: {error}: insert or delete rows or columns until both fit, or undo what was inserted, "
+            "or changed in Config"
         ) from error
 
 
@@ -241,6 +247,13 @@ def _finite(book: Book, config: Config, workbook: _Workbook) -> Trace:
     return trace
 
 
+def _resized(book: Book, values: Values | None, key: str, config: Config) -> Resized:
+    """The blocks that have not the shape that these settings ask for."""
+    workbook = _Workbook(book, values, key)
+    run(config, workbook)
+    return workbook.resized
+
+
 @dataclass
 class _Workbook:
     """The numbers and words that the workbook holds now (a `tensor.Source`)."""
@@ -250,6 +263,7 @@ class _Workbook:
     key: str = ""  # of the model; "" also for what belongs to no model
     sentences: list[str] = field(default_factory=list)  # text blocks that hold words of the vocabulary
     vocabulary: tuple[Range, list[str]] | None = None
+    resized: Resized = field(default_factory=dict)
 
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         return self.numbers(path, shape)
@@ -257,6 +271,7 @@ class _Workbook:
     def numbers(self, path: str, shape: tuple[int, int]) -> Array:
         place = self._place(path)
         self._refuse_far(path, place, shape)
+        self._compare(path, shape, place)
         found = self._now(place)
         if not np.isnan(plain := _numbers(found)).any():  # as nearly always
             return plain
@@ -272,6 +287,11 @@ class _Workbook:
                 f"{self.book.path}: {path} has {place.rows}×{place.columns} cells ({place}), but it was built with "
                 f"{built[0]}×{built[1]}: build the workbook anew in the size you want"
             )
+
+    def _compare(self, path: str, shape: tuple[int, int], place: Range) -> None:
+        """Note a block that has another shape than Config asks for."""
+        if place.shape != shape:
+            self.resized[path] = shape, place.shape
 
     def column(self, path: str, default: Array) -> Array:
         """A column of the sheet Scale, with as many rows as it has now; an empty cell is 0."""
@@ -293,6 +313,7 @@ class _Workbook:
     def text(self, path: str, count: int) -> list[str]:
         place = self._place(path)
         self._refuse_far(path, place, (count, count))
+        self._compare(path, (1, count) if place.rows == 1 else (count, 1), place)
         found = list(self._now(place).flat)
         for i, word in enumerate(found):
             if not isinstance(word, str):

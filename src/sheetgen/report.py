@@ -38,6 +38,8 @@ def show(report: Report) -> None:
         distance = "" if static else f"{group.worst:.1e}"
         table.add_row(Text(title), str(group.tensors), f"{group.cells:,}", distance, mark)
     console.print(table)
+    for remark in report.remarks:
+        console.print(Text(f"note: {remark}"), soft_wrap=True)
     difference = report.difference
     if difference is None:
         tensors, worst = sum(g.tensors for g in report.groups), max(g.worst for g in report.groups)
@@ -78,6 +80,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "equal": report.difference is None,
         "error": None,
         "predictions": report.predictions,
+        "remarks": report.remarks,
         "layers": [{"tensor": layer.path, "relative_error": _plain(layer.error)} for layer in report.layers],
         "parts": [
             {
@@ -110,7 +113,7 @@ def as_data(report: Report) -> dict[str, Any]:
 
 def as_failure(path: Path, engine: str, message: str) -> dict[str, Any]:
     """The same for a workbook that could not be checked."""
-    nothing: dict[str, Any] = {"predictions": {}, "layers": [], "parts": [], "differences": []}
+    nothing: dict[str, Any] = {"predictions": {}, "remarks": [], "layers": [], "parts": [], "differences": []}
     return {"file": str(path), "engine": engine, "equal": False, "error": message, **nothing}
 
 
