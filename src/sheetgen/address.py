@@ -5,6 +5,7 @@ Rows and columns are counted from 0, as XlsxWriter does; `A1` text counts from 1
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ MAX_COLUMNS = 16_384
 _A1 = re.compile(r"^\$?([A-Z]{1,3})\$?([0-9]{1,7})$")
 
 
+@functools.cache
 def column_name(column: int) -> str:
     """Letters of a column counted from 0: 0 → A, 26 → AA."""
     letters = ""

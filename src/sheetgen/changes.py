@@ -15,7 +15,7 @@ from sheetgen import words
 from sheetgen.address import Range
 from sheetgen.formula import parts_of
 from sheetgen.lang import tr
-from sheetgen.pages import MAP, Cell, Live, Page, Rule
+from sheetgen.pages import MAP, Cell, Grid, Live, Page, Rule
 from sheetgen.placed import Placed
 from sheetgen.tensor import Frame, Tensor
 
@@ -70,7 +70,11 @@ def baseline_page(model: Placed) -> Page:
     for title in model.layout.titles:
         page.cell(title.row, title.column, title.text, "TITLE_RIGHT" if title.right else "TITLE")
     for path, place in model.layout.places.items():
-        for (row, column), value in np.ndenumerate(model.trace[path].value):
+        values = model.trace[path].value
+        if values.dtype != object:
+            page.grids.append(Grid(place.top, place.left, values))
+            continue
+        for (row, column), value in np.ndenumerate(values):
             page.cell(place.top + row, place.left + column, value)
     return page
 

@@ -1,6 +1,6 @@
 """What is set or drawn on a whole sheet of XlsxWriter: columns and rows, groups, the printed page, charts.
 
-The workbook and its sheets come from `write`, which alone imports the library.
+The workbook and its sheets come from `write`; nothing of the library is imported here.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from sheetgen import lang, words
 from sheetgen.address import Range
 from sheetgen.formula import Style
 from sheetgen.models.base import ALIKE
+from sheetgen.ops import Array
 from sheetgen.placed import Placed
 from sheetgen.tensor import Frame, Tensor, Trace
 from sheetgen.theme import LIGHT, Kind, Theme
@@ -37,6 +38,15 @@ class Cell:
     kind: Kind | None = None  # of a box of the Map, the frame it stands for …
     edges: str = ""  # … and the sides of it that the cell is at
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Numbers beside and below each other, from a cell on, that look as ordinary cells do."""
+
+    row: int
+    column: int
+    values: Array
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ class Chart:
 
 @dataclass
 class Page:
-    """One sheet of plain cells; `mirrors` are live copies of blocks of the model.
+    """One sheet of plain cells, some in `grids`; `mirrors` are live copies of blocks of the model.
 
     names: columns whose ordinary cells hold names, values and formulas, which are the same in every language.
     """
@@ -113,6 +123,7 @@ class Page:
     widths: list[float]
     names: frozenset[int] = frozenset()
     cells: list[Cell] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
     mirrors: list[Mirror] = field(default_factory=list)
     levels: dict[int, bool] = field(default_factory=dict)  # rows that belong to the one above: folded up or not
     charts: list[Chart] = field(default_factory=list)

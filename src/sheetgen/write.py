@@ -1,8 +1,9 @@
-"""Writes the workbook: the only module that knows XlsxWriter."""
+"""Writes the workbook: with `worksheet` the only module that knows XlsxWriter."""
 
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
-from xlsxwriter.worksheet import Worksheet
 
 from sheetgen import atomic, seal, words
 from sheetgen.address import Range
@@ -26,6 +26,7 @@ from sheetgen.pages import Cell, Live, Page, Table, Workbook
 from sheetgen.placed import Placed, defined_name
 from sheetgen.tensor import Tensor
 from sheetgen.theme import Look
+from sheetgen.worksheet import Sheet
 
 CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same bytes
 Progress = Callable[[str], None]  # called with the path of each block that has been written
@@ -71,10 +72,11 @@ class _Writer:
         self.formats: dict[tuple[tuple[str, Any], ...], Format] = {}
         # By identity, which is faster; the properties are kept, so that no others can get their identity.
         self.known: dict[int, tuple[Look, Format]] = {}
+        self.plain: dict[tuple[Any, ...], Format] = {}  # of plain cells, by what their looks depend on
         self.summary = Summary()
         self.places: dict[str, Range] = {}  # of every block of the workbook
         self.marked = workbook.marked
-        self.sheets: dict[str, Worksheet] = {}
+        self.sheets: dict[str, Sheet] = {}
 
     def look(self, properties: Look) -> Format:
         """The format with these properties; one for each look, however many cells have it."""
@@ -131,7 +133,7 @@ class _Writer:
             look = {"": "TITLE", "above": "NAME_ABOVE", "left": "NAME_LEFT"}[heading.side]
             self.text(sheet, heading.row, heading.column, heading.text, self.theme.text(look))
 
-    def mark(self, sheet: Worksheet, row: int, column: int, mark: Mark) -> None:
+    def mark(self, sheet: Sheet, row: int, column: int, mark: Mark) -> None:
         look = self.look(mark.look)
         if mark.link:
             sheet.write_url(row, column, mark.link, look, tr(mark.text))
@@ -141,7 +143,7 @@ class _Writer:
         else:
             sheet.write_blank(row, column, None, look)
 
-    def title(self, sheet: Worksheet, title: Title, marked: bool = False) -> None:
+    def title(self, sheet: Sheet, title: Title, marked: bool = False) -> None:
         """Name and shape, and the equation behind them where there is room; else it is in the note alone."""
         theme = self.theme
         look = theme.text("TITLE_RIGHT" if title.right else "TITLE") | (theme.new if marked else {})
@@ -159,7 +161,7 @@ class _Writer:
             self.look(look),
         )
 
-    def block(self, sheet: Worksheet, model: Placed, tensor: Tensor, place: Range) -> None:
+    def block(self, sheet: Sheet, model: Placed, tensor: Tensor, place: Range) -> None:
         """The numbers or formulas of one block, its validation and conditional formats."""
         look = self.looks(tensor, place)
         if tensor.kind == "computed":
@@ -180,15 +182,14 @@ class _Writer:
 
     def looks(self, tensor: Tensor, place: Range) -> Looks:
         """The formats of the cells of a block: those at its sides have its outline."""
-        base, made = self.theme.block(tensor), dict[str, Format]()
+        base, made = self.theme.block(tensor), dict[tuple[bool, ...], Format]()
 
         def at(row: int, column: int) -> Format:
-            sides = {"left": column == place.left, "right": column == place.right}
-            sides |= {"top": row == place.top, "bottom": row == place.bottom}
-            key = " ".join(side for side, here in sides.items() if here)
-            if key not in made:
-                made[key] = self.look(base | self.theme.outline(tensor, key))
-            return made[key]
+            here = column == place.left, column == place.right, row == place.top, row == place.bottom
+            if here not in made:
+                sides = " ".join(itertools.compress(("left", "right", "top", "bottom"), here))
+                made[here] = self.look(base | self.theme.outline(tensor, sides))
+            return made[here]
 
         return at
 
@@ -197,7 +198,7 @@ class _Writer:
         look = self.look(properties)
         return lambda _row, _column: look
 
-    def heat(self, sheet: Worksheet, place: Range, hidden: bool) -> None:
+    def heat(self, sheet: Sheet, place: Range, hidden: bool) -> None:
         """Weights from 0 to 1 as a colour; those that a mask hides (if any are) are exactly 0, and hatched."""
         area = place.top, place.left, place.bottom, place.right
         if hidden:
@@ -207,7 +208,7 @@ class _Writer:
         colours = {"min_color": self.theme.paper, "max_color": self.theme.heat}
         sheet.conditional_format(*area, scale | colours)
 
-    def formula(self, sheet: Worksheet, formula: CellFormula, looks: Looks) -> None:
+    def formula(self, sheet: Sheet, formula: CellFormula, looks: Looks) -> None:
         place, value = formula.range, formula.value
         self.summary.cells += value.size
         self.summary.formulas += 1
@@ -215,26 +216,31 @@ class _Writer:
         if not formula.array:
             sheet.write_formula(place.top, place.left, formula.text, look, first)
             return
-        sheet.write_dynamic_array_formula(place.top, place.left, place.bottom, place.right, formula.text, look, first)
-        # The call above fills the rest with zeros: write what a viewer that does not calculate should show.
+        sheet.write_corner(place, formula.text, look, first)
+        # The rest is what a viewer that does not calculate should show.
         self.cells(sheet, place, value, looks, skip=1)
 
-    def constants(self, sheet: Worksheet, place: Range, value: Array, looks: Looks) -> None:
+    def constants(self, sheet: Sheet, place: Range, value: Array, looks: Looks) -> None:
         """Numbers and texts, from the corner of `place` on."""
         self.summary.cells += value.size
         self.cells(sheet, place, value, looks)
 
-    def cells(self, sheet: Worksheet, place: Range, value: Array, looks: Looks, skip: int = 0) -> None:
+    def cells(self, sheet: Sheet, place: Range, value: Array, looks: Looks, skip: int = 0) -> None:
         """The contents of a block or of a part of it, but for the first `skip` cells; cells inside a row look alike."""
-        write = sheet.write_string if value.dtype == object else sheet.write_number
-        left, right = place.left, place.left + value.shape[1] - 1
+        left, width = place.left, value.shape[1]
         for row, contents in enumerate(value.tolist(), start=place.top):
-            inner = looks(row, left + 1) if right > left + 1 else None
-            for column, content in enumerate(contents[skip:], start=left + skip):
-                write(row, column, content, inner if left < column < right else looks(row, column))
+            for start, end in ((skip, 1), (max(skip, 1), width - 1), (max(skip, 1, width - 1), width)):
+                if start >= end:
+                    continue
+                look = looks(row, left + start)
+                if value.dtype == object:
+                    for column in range(start, end):
+                        sheet.write_string(row, left + column, contents[column], look)
+                else:
+                    sheet.write_numbers(row, left + start, contents[start:end], look)
             skip = 0
 
-    def repeated(self, sheet: Worksheet, tensor: Tensor, place: Range, source: Range, looks: Looks) -> None:
+    def repeated(self, sheet: Sheet, tensor: Tensor, place: Range, source: Range, looks: Looks) -> None:
         """Words or numbers that another model was given: links to its cells, constants where it has none."""
         for row, column in np.ndindex(tensor.shape):
             cell, value = place.part(row, column), tensor.value[row : row + 1, column : column + 1]
@@ -244,7 +250,7 @@ class _Writer:
             else:
                 self.constants(sheet, cell, value, looks)
 
-    def limits(self, sheet: Worksheet, tensor: Tensor, place: Range) -> None:
+    def limits(self, sheet: Sheet, tensor: Tensor, place: Range) -> None:
         """What may be typed into the cells of a control."""
         limits: Limits = tensor.settings["limits"]
         rule: dict[str, Any] = {"validate": "list", "source": list(limits.choices)}
@@ -260,7 +266,7 @@ class _Writer:
             rule |= {"input_title": tensor.name[:32], "input_message": tr(words.sentence(tensor))[:255]}
         sheet.data_validation(place.top, place.left, place.bottom, place.right, rule)
 
-    def picture(self, sheet: Worksheet, place: Range) -> None:
+    def picture(self, sheet: Sheet, place: Range) -> None:
         """Pixels as shades of grey: the smallest black, the largest white; light numbers on dark."""
         area = place.top, place.left, place.bottom, place.right
         scale = {"type": "2_color_scale", "min_color": self.theme.black, "max_color": self.theme.white}
@@ -271,7 +277,7 @@ class _Writer:
             *area, {"type": "formula", "criteria": dark, "format": self.look({"font_color": self.theme.white})}
         )
 
-    def sentence(self, sheet: Worksheet, model: Placed, tensor: Tensor, place: Range) -> None:
+    def sentence(self, sheet: Sheet, model: Placed, tensor: Tensor, place: Range) -> None:
         """Words are chosen from the vocabulary, or repeated from another model; one that it does not have is marked."""
         area = place.top, place.left, place.bottom, place.right
         if tensor.path not in model.links:
@@ -290,7 +296,7 @@ class _Writer:
             *area, {"type": "formula", "criteria": unknown, "format": self.look(self.theme.wrong_word)}
         )
 
-    def label(self, sheet: Worksheet, model: Placed, label: Label) -> None:
+    def label(self, sheet: Sheet, model: Placed, label: Label) -> None:
         names = {"left": "NAME_LEFT", "above": "NAME_ABOVE", "top": "NAME_TOP"}
         look = self.look(self.theme.text(names[label.side]))
         if label.words is None:
@@ -317,13 +323,20 @@ class _Writer:
             return self.theme.box(cell.look, cell.kind, cell.edges)
         return self.theme.text(cell.look, **({"indent": cell.indent} if cell.indent else {}))
 
-    def note(self, sheet: Worksheet, row: int, column: int, text: str) -> None:
+    def plain_look(self, cell: Cell) -> Format:
+        """Its format, found again for the many that look alike."""
+        key = cell.look, cell.kind, cell.edges, cell.indent
+        if key not in self.plain:
+            self.plain[key] = self.look(self.cell(cell))
+        return self.plain[key]
+
+    def note(self, sheet: Sheet, row: int, column: int, text: str) -> None:
         """What a cell tells when one points at it."""
         if self.theme.bare:
             return
         sheet.write_comment(row, column, tr(text), {"x_scale": 2.5, "author": "sheetgen", "font_size": 10})
 
-    def page(self, page: Page) -> Worksheet:
+    def page(self, page: Page) -> Sheet:
         sheet = self.add_sheet(page.name)
         blank = self.look(self.theme.text())
         if self.theme.beyond:
@@ -331,14 +344,15 @@ class _Writer:
         for column, width in enumerate(page.widths):
             sheet.set_column(column, column, width, blank)
         sheet.hide_gridlines(2)
-        rows, width = 1 + max(cell.row for cell in page.cells), sum(page.widths)
+        rows = max([1 + cell.row for cell in page.cells] + [grid.row + len(grid.values) for grid in page.grids])
+        width = sum(page.widths)
         set_paper(sheet, self.theme.page(rows, width))
         if not self.theme.bare:
             sheet.set_row(0, self.theme.heading_height)
         self.fill(sheet, page)
         return sheet
 
-    def fill(self, sheet: Worksheet, page: Page) -> None:
+    def fill(self, sheet: Sheet, page: Page) -> None:
         """The plain cells of a page, its links, and the rows that are folded up."""
         if page.levels:
             sheet.outline_settings(symbols_below=False)
@@ -347,7 +361,7 @@ class _Writer:
             if folded and row - 1 not in page.levels:
                 sheet.set_row(row - 1, None, None, {"collapsed": True})
         for cell in page.cells:
-            look = self.look(self.cell(cell))
+            look = self.plain_look(cell)
             if cell.value == "":
                 sheet.write_blank(cell.row, cell.column, None, look)
                 continue
@@ -361,6 +375,10 @@ class _Writer:
                 sheet.write(cell.row, cell.column, value, look)
             if cell.note:
                 self.note(sheet, cell.row, cell.column, cell.note)
+        for grid in page.grids:
+            self.summary.cells += grid.values.size
+            for row, numbers in enumerate(grid.values.tolist(), start=grid.row):
+                sheet.write_numbers(row, grid.column, numbers, self.plain_look(Cell(0, 0, 0)))
         for mirror in page.mirrors:
             looks = self.one(self.cell(mirror.cell) | {"num_format": tr(mirror.number)})
             for formula in formulas_of(mirror.tensor, mirror.range, self.places, self.style):
@@ -373,7 +391,7 @@ class _Writer:
             sheet.conditional_format(*area, changed)
         insert_charts(self.book, sheet, page.charts, self.theme)
 
-    def live(self, sheet: Worksheet, live: Live) -> None:
+    def live(self, sheet: Sheet, live: Live) -> None:
         """A cell about the model: a formula, or a choice."""
         place, look = live.range, self.theme.text(live.look) | {"num_format": live.number}
         if live.frame:
@@ -413,18 +431,18 @@ class _Writer:
                 self.constants(sheet, place.part(place.rows - 1, 0), tensor.value[-1:], own)
             self.limits(sheet, tensor, place)
 
-    def states(self, sheet: Worksheet, area: Range) -> None:
+    def states(self, sheet: Sheet, area: Range) -> None:
         """What is done is struck out, what is being done stands out."""
         for state, look in self.theme.states.items():
             rule = {"type": "cell", "criteria": "==", "value": f'"{state}"', "format": self.look(look)}
             sheet.conditional_format(area.top, area.left, area.bottom, area.right, rule)
 
-    def add_sheet(self, name: str) -> Worksheet:
+    def add_sheet(self, name: str) -> Sheet:
         self.summary.sheets.append(name)
-        sheet: Worksheet = self.book.add_worksheet(name)
+        sheet: Sheet = self.book.add_worksheet(name, Sheet)
         self.sheets[name] = sheet
         return sheet
 
-    def text(self, sheet: Worksheet, row: int, column: int, text: str, look: Look) -> None:
+    def text(self, sheet: Sheet, row: int, column: int, text: str, look: Look) -> None:
         sheet.write_string(row, column, tr(text), self.look(look))
         self.summary.cells += 1
