@@ -3,7 +3,8 @@
     python benchmarks/benchmark.py [--runs 3] [--largest 1000000] [--write docs/benchmarks.md]
 
 Figures are the least of some runs, the runs of all sides in turns, so that a busy machine slows all alike. Seconds
-are those of the processor, in all processes that a side starts; memory is the largest of them.
+are those of the processor, in all processes that a side starts; memory is the largest of them. Every process finds
+its modules compiled, as they are after `pip install`. A run of all takes about half an hour on an idle machine.
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from io import StringIO
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import xlsxwriter
 
+from sheetgen.cli import commands
 from sheetgen.engines import soffice
 from sheetgen.engines.with_libreoffice import _ALWAYS_RECALCULATE, drop_cached_values
 from sheetgen.sheets import read_outline, read_sheet, read_strings
@@ -38,9 +43,9 @@ LLAMA = f"llama1 --weights normal --text '{WORDS}'"
 SIZES = {  # about so many cells: the options of `sheetgen build`
     1_000: "attention --text 'a b'",
     10_000: "llama1 --weights normal",
-    50_000: f"{LLAMA} --dim 24 --heads 3 --head-dim 8 --ffn 48 --layers 2 --vocab 40",
-    100_000: f"{LLAMA} --dim 32 --heads 4 --head-dim 8 --ffn 64 --layers 3 --vocab 64",
-    1_000_000: f"{LLAMA} --dim 64 --heads 8 --kv-heads 4 --head-dim 8 --ffn 172 --layers 10 --vocab 512",
+    50_000: f"{LLAMA} --dim 16 --heads 2 --head-dim 8 --ffn 32 --layers 2 --vocab 40",
+    100_000: f"{LLAMA} --dim 24 --heads 3 --head-dim 8 --ffn 48 --layers 2 --vocab 40",
+    1_000_000: f"{LLAMA} --dim 64 --heads 8 --kv-heads 4 --head-dim 8 --ffn 172 --layers 5 --vocab 512",
 }
 NAMED = {
     "a nanoGPT of 85,000 parameters": "gpt2 --layers 3 --heads 3 --dim 48 --head-dim 16 --ffn 192 --vocab 3 "
@@ -50,12 +55,16 @@ NAMED = {
     "the shape of gpt2-small": "gpt2 --dim 768 --layers 12 --heads 12 --head-dim 64 --ffn 3072 --vocab 50257 "
     "--weights normal",
 }
-PATIENCE = 600  # seconds of the processor for one side …
-IMPATIENCE = 60  # … and for ExcelModel, whose time grows out of bounds
+PATIENCE = 600  # seconds of the processor for one side
 GIVEN_UP = -signal.SIGXCPU
+COMPILED: dict[str, str] = {}  # where the processes keep their compiled modules
 LONG = 20  # seconds; what takes longer is run once, since chance matters less
 
 EXCEL_MODEL = "from formulas.excel import ExcelModel; ExcelModel().loads({!r}).finish().calculate()"
+BUILD_IMPORTS = "from sheetgen import cli, changes, convert, diagram, pictures, presets, scale, seal, weights, write"
+EXCEL_MODEL_IMPORTS = "import formulas.excel, formulas.functions as f; f.get_functions()"
+CHECK_IMPORTS = "import sheetgen.check, sheetgen.report, sheetgen.many, sheetgen.engines.with_formulas"
+IRONCALC_IMPORTS = "import ironcalc"
 IRONCALC = "import ironcalc; ironcalc.load_from_xlsx({!r}, 'en', 'UTC', 'en').evaluate()"
 
 
@@ -84,8 +93,9 @@ def run(command: Sequence[str], patience: int = PATIENCE) -> Cost:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (patience, patience + 1))
 
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as told:
-        process = subprocess.Popen(command, stdout=told, stderr=told, preexec_fn=limit)
+        process = subprocess.Popen(command, stdout=told, stderr=told, preexec_fn=limit, env=environment | COMPILED)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         told.seek(0)
@@ -119,21 +129,39 @@ def sheetgen(*arguments: str) -> list[str]:
 # --- the same cells without sheetgen -----------------------------------------------------------------------------
 
 
-def plain_script(path: Path, folder: Path) -> Path:
-    """A program that writes the cells of a workbook by XlsxWriter alone, from plain lists, a format for each sheet."""
-    data = folder / f"{path.stem}.py"
-    with data.open("w", encoding="utf-8") as script:
-        script.write("import sys, pickle, xlsxwriter\n")
-        script.write(f"sheets = pickle.load(open({str(data.with_suffix('.pickle'))!r}, 'rb'))\n")
-        script.write(PLAIN)
-    with data.with_suffix(".pickle").open("wb") as file:
-        pickle.dump(contents(path), file)
-    return data
+@dataclass
+class Script:
+    """A program that writes a workbook by XlsxWriter alone, and the data it reads before that."""
+
+    code: Path
+    data: Path
+
+    def write(self, target: Path) -> Cost:
+        """What the whole program takes."""
+        return run([sys.executable, str(self.code), str(self.data), str(target)])
+
+    def read(self) -> Cost:
+        """What starting it and reading its data takes."""
+        return run(python(f"import pickle, xlsxwriter; pickle.load(open({str(self.data)!r}, 'rb'))"))
 
 
+def script(folder: Path, name: str, code: str, data: Any) -> Script:
+    """The program in the folder."""
+    made = Script(folder / f"{name}.py", folder / f"{name}.pickle")
+    made.code.write_text(READ + code, encoding="utf-8")
+    with made.data.open("wb") as file:
+        pickle.dump(data, file)
+    return made
+
+
+READ = """
+import sys, pickle, xlsxwriter
+data = pickle.load(open(sys.argv[1], "rb"))
+"""
+# The cells alone, from plain lists, with one format for each sheet.
 PLAIN = """
-book = xlsxwriter.Workbook(sys.argv[1], {"strings_to_formulas": False, "strings_to_urls": False})
-for name, rows, formulas, blanks in sheets:
+book = xlsxwriter.Workbook(sys.argv[2], {"strings_to_formulas": False, "strings_to_urls": False})
+for name, rows, formulas, blanks in data:
     sheet, look = book.add_worksheet(name), book.add_format({"num_format": "0.00", "border": 1})
     for row, column in blanks:
         sheet.write_blank(row, column, None, look)
@@ -190,6 +218,82 @@ def runs_of(values: dict[tuple[int, int], Any]) -> list[tuple[int, int, list[Any
     return found
 
 
+# Everything: the calls that sheetgen made, again. Ours are numbered; so are the objects that they gave.
+REPLAY = """
+objects = {}
+for target, method, arguments, options, result in data:
+    if target is None:
+        found = xlsxwriter.Workbook(sys.argv[2], *arguments[1:])
+    else:
+        arguments = [objects[each[1]] if type(each) is tuple and each[0] == "object" else each for each in arguments]
+        for each in arguments:
+            if type(each) is dict and type(each.get("format")) is tuple:
+                each["format"] = objects[each["format"][1]]
+        found = getattr(objects[target], method)(*arguments, **options)
+    if result is not None:
+        objects[result] = found
+"""
+
+
+class Recorded:
+    """An object of XlsxWriter that notes what is called of it, by what every version of XlsxWriter has."""
+
+    def __init__(self, real: Any, calls: list[Any], target: int | None = None) -> None:
+        self.real, self.calls = real, calls
+        self.number = target
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return lambda *arguments, **options: self.call(method, arguments, options)
+
+    def call(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Note the call, and make it."""
+        found = getattr(self.real, method)(*(_bare(each) for each in arguments), **options)
+        told = [_numbered(each) for each in arguments]
+        if method == "add_worksheet":
+            told = told[:1]
+        elif method == "write_numbers":
+            method = "write_row"
+        elif method == "write_corner":
+            place, *rest = told
+            method, told = "write_dynamic_array_formula", [place.top, place.left, place.bottom, place.right, *rest]
+        made = method.startswith("add_") and method != "add_series"
+        number = len(self.calls) if made else None
+        self.calls.append((self.number, method, told, options, number))
+        return Recorded(found, self.calls, number) if made else found
+
+
+def _bare(value: Any) -> Any:
+    """A value for the real call."""
+    if isinstance(value, dict):
+        return {key: _bare(each) for key, each in value.items()}
+    return value.real if isinstance(value, Recorded) else value
+
+
+def _numbered(value: Any) -> Any:
+    """A value as it is noted."""
+    if isinstance(value, dict):
+        return {key: _numbered(each) for key, each in value.items()}
+    return ("object", value.number) if isinstance(value, Recorded) else value
+
+
+def calls_of(options: str, target: Path) -> list[Any]:
+    """The calls of XlsxWriter by which sheetgen builds a workbook."""
+    calls: list[Any] = []
+    real = xlsxwriter.Workbook
+
+    def workbook(*arguments: Any) -> Recorded:
+        # Not the folder for temporary files, which is gone afterwards.
+        plain = [
+            {k: v for k, v in each.items() if k != "tmpdir"} if isinstance(each, dict) else each for each in arguments
+        ]
+        calls.append((None, "", ["", *plain[1:]], {}, 0))
+        return Recorded(real(*arguments), calls, 0)
+
+    with mock.patch.object(xlsxwriter, "Workbook", workbook), redirect_stdout(StringIO()):
+        commands.main(["build", *shlex.split(options), "-o", str(target), "--force"], standalone_mode=False)
+    return calls
+
+
 # --- the table ---------------------------------------------------------------------------------------------------
 
 
@@ -203,17 +307,21 @@ def measure(name: str, options: str, folder: Path, runs: int) -> Row:
     if first.code:
         return row
     row.cells = int(re.findall(r"cells +([\d,]+)", first.said)[0].replace(",", ""))
-    script = plain_script(path, folder)
-    data = script.with_suffix(".pickle")
+    plain = script(folder, "plain", PLAIN, contents(path))
+    replay = script(folder, "replay", REPLAY, calls_of(options, folder / "recorded.xlsx"))
     sides: dict[str, Callable[[], Cost]] = {
         "build": lambda: run(build),
-        "plain": lambda: run([sys.executable, str(script), str(folder / "plain.xlsx")]),
-        "plain, reading": lambda: run(python(f"import pickle, xlsxwriter; pickle.load(open({str(data)!r}, 'rb'))")),
-        "imports": lambda: run(python("import sheetgen.write, sheetgen.presets, sheetgen.convert, sheetgen.scale")),
+        "plain": lambda: plain.write(folder / "plain.xlsx"),
+        "plain, reading": plain.read,
+        "replay": lambda: replay.write(folder / "replayed.xlsx"),
+        "replay, reading": replay.read,
+        "imports": lambda: run(python(BUILD_IMPORTS)),
         "check": lambda: run(sheetgen("check", str(path))),
+        "check, imports": lambda: run(python(CHECK_IMPORTS)),
     }
     if row.cells < 80_000:
-        sides["ExcelModel"] = lambda: run(python(EXCEL_MODEL.format(str(path))), IMPATIENCE)
+        sides["ExcelModel"] = lambda: run(python(EXCEL_MODEL.format(str(path))))
+        sides["ExcelModel, imports"] = lambda: run(python(EXCEL_MODEL_IMPORTS))
     bare = folder / f"bare_{path.name}"
     drop_cached_values(path, bare)
     sides["IronCalc"] = lambda: run(python(IRONCALC.format(str(bare))))
@@ -226,6 +334,9 @@ def measure(name: str, options: str, folder: Path, runs: int) -> Row:
         run([command, where, "--headless", "--terminate_after_init"])  # makes the profile, which is not timed
         sides["LibreOffice"] = lambda: run([command, where, *out])
     row.costs |= least(sides, runs)
+    for side in ("plain", "replay", "imports", "check"):
+        if row.costs[side].code:
+            raise RuntimeError(f"{side} of {name} fails: {row.costs[side].said}")
     return row
 
 
@@ -250,31 +361,45 @@ def ratio(one: Cost | None, other: Cost | None) -> str:
     return f"{'> ' if other.code else ''}{other.seconds / one.seconds:.1f}×"
 
 
-def writing(row: Row) -> tuple[float, float]:
-    """Seconds of sheetgen and of the plain program, without what each takes to start and to get its data."""
-    costs = row.costs
-    ours = costs["build"].seconds - costs["imports"].seconds
-    return ours, max(costs["plain"].seconds - costs["plain, reading"].seconds, 1e-9)
+def without(row: Row, side: str, start: str) -> float:
+    """Seconds of a side without what it takes to start and to get its data."""
+    return max(row.costs[side].seconds - row.costs[start].seconds, 1e-9)
+
+
+def writing(row: Row) -> tuple[float, float, float]:
+    """Seconds of sheetgen, of XlsxWriter for the same cells, and of XlsxWriter for the same workbook."""
+    replay = without(row, "replay", "replay, reading")
+    return without(row, "build", "imports"), without(row, "plain", "plain, reading"), replay
+
+
+def inside(row: Row) -> str:
+    """How many times longer than sheetgen's check ExcelModel took, without the start of both."""
+    model = row.costs.get("ExcelModel")
+    if model is None or model.code not in (0, GIVEN_UP):
+        return "–"
+    factor = without(row, "ExcelModel", "ExcelModel, imports") / without(row, "check", "check, imports")
+    return f"{'> ' if model.code else ''}{factor:.1f}×"
 
 
 def report(rows: list[Row], named: list[Row]) -> str:
     """The page."""
     lines = ["# Benchmarks", "", PREFACE, "", machine(), "", "## Build", ""]
-    lines += ["| cells | sheetgen, s | XlsxWriter, s | ratio | sheetgen's own, µs per cell | memory, MiB |"]
-    lines += ["|--:|--:|--:|--:|--:|--:|"]
+    lines += ["| cells | sheetgen, s | the same cells, s | ratio | the same workbook, s | ratio | memory, MiB | |"]
+    lines += ["|--:|--:|--:|--:|--:|--:|--:|--:|"]
     for row in rows:
-        ours, theirs = writing(row)
-        own = 1e6 * (ours - theirs) / row.cells
-        memory = mib(row.costs["build"])
-        lines += [f"| {row.cells:,} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} | {own:.1f} | {memory} |"]
+        ours, cells, whole = writing(row)
+        told = f"{ours:.2f} | {cells:.2f} | {ours / cells:.2f} | {whole:.2f} | {ours / whole:.2f}"
+        lines += [f"| {row.cells:,} | {told} | {mib(row.costs['build'])} | {mib(row.costs['plain'])} |"]
     lines += ["", BUILD, "", "## Check", ""]
-    lines += ["| cells | sheetgen check, s | LibreOffice, s | | IronCalc, s | | ExcelModel, s | | memory, MiB |"]
-    lines += ["|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    lines += [
+        "| cells | sheetgen, s | LibreOffice, s | | IronCalc, s | | ExcelModel, s | | without start | memory, MiB |"
+    ]
+    lines += ["|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
     for row in rows:
         costs, check = row.costs, row.costs["check"]
         others = [costs.get(name) for name in ("LibreOffice", "IronCalc", "ExcelModel")]
         told = " | ".join(f"{seconds(other)} | {ratio(check, other)}" for other in others)
-        lines += [f"| {row.cells:,} | {seconds(check)} | {told} | {mib(check)} |"]
+        lines += [f"| {row.cells:,} | {seconds(check)} | {told} | {inside(row)} | {mib(check)} |"]
     lines += ["", CHECK, "", "## Growth", ""]
     lines += [
         "| from | to | cells | build | check | memory of build | memory of check |",
@@ -301,16 +426,19 @@ PREFACE = (
     "processor, the largest process's memory. Ratios are what counts; the seconds depend on the machine."
 )
 BUILD = (
-    "XlsxWriter: a program that writes the same cells (constants, formulas with their values, empty ones with a look) "
-    "from plain lists, with one format per sheet and nothing of sheetgen, no notes, names, links or rules. Starting "
-    "Python, imports and reading the lists are taken off on both sides; computing the model, the layout, notes, names "
-    "and rules are in sheetgen's."
+    "The same cells: a program that writes them by XlsxWriter alone (constants, formulas with their values, empty ones "
+    "with a look) from plain lists, with one format per sheet, no notes, names, links, rules, charts or other looks. "
+    "The same workbook: a program that makes all calls of XlsxWriter that sheetgen made, from a list of them. Starting "
+    "Python, imports and reading the lists are taken off on all sides; computing the model and the layout are in "
+    "sheetgen's. It writes numbers by the row (`worksheet.py`), hence factors below 1. Memory: of sheetgen, "
+    "and of XlsxWriter with the same cells."
 )
 CHECK = (
     "Whole processes, with their start. sheetgen: reads, rebuilds the model, recomputes by the package `formulas` and "
     "compares. LibreOffice: opens, recalculates and saves. IronCalc: loads and evaluates. ExcelModel: "
     "`ExcelModel().loads(FILE).finish().calculate()` of the package `formulas`, up to 80,000 cells. The factor behind "
-    "each says how many times longer than sheetgen it took."
+    "each says how many times longer than sheetgen it took; the last one without starting Python and imports, on both "
+    "sides."
 )
 
 
@@ -336,6 +464,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sheetgen-benchmark-") as name:
         folder = Path(name)
+        COMPILED["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
+        for imports in (BUILD_IMPORTS, CHECK_IMPORTS, EXCEL_MODEL_IMPORTS, IRONCALC_IMPORTS):
+            run(python(imports))
+        run(sheetgen("check", "nothing.xlsx"))
         rows: list[Row] = []
         named: list[Row] = []
         tasks = [(str(cells), options, rows) for cells, options in SIZES.items() if cells <= arguments.largest]

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from openpyxl.formula import Tokenizer
-from openpyxl.formula.tokenizer import Token, TokenizerError
-from openpyxl.formula.translate import Translator
 
 from sheetgen import guard
 from sheetgen.address import Range, cell_name, parse_range
@@ -76,32 +73,26 @@ def sheets_shown(path: Path) -> dict[str, bool]:
         return _outline(archive)[1].shown
 
 
-_KINDS = {
-    Token.WSPACE: "blank",
-    Token.OP_PRE: "prefix",
-    Token.OP_IN: "infix",
-    Token.OP_POST: "postfix",
-    Token.PAREN: "bracket",
-    Token.ARRAY: "bracket",
-    Token.SEP: "separator",
-}
-
-
 def tokens(formula: str) -> list[tuple[str, str]] | None:
     """The parts of a formula: kind and text; None when it is no formula.
 
     Kinds: blank, prefix, infix, postfix, bracket, separator, call (`SUM(`), range (names too), number, text, logical,
     error.
     """
+    from openpyxl.formula import tokenizer  # here, since importing openpyxl takes as long as checking a small workbook
+
+    token = tokenizer.Token
+    kinds = {token.WSPACE: "blank", token.OP_PRE: "prefix", token.OP_IN: "infix", token.OP_POST: "postfix"}
+    kinds |= {token.PAREN: "bracket", token.ARRAY: "bracket", token.SEP: "separator"}
     try:
-        items = Tokenizer(formula).items
-    except (TokenizerError, IndexError):  # the latter for a closing bracket too many
+        items = tokenizer.Tokenizer(formula).items
+    except (tokenizer.TokenizerError, IndexError):  # the latter for a closing bracket too many
         return None
     found = []
     for item in items:
-        kind = _KINDS.get(item.type)
-        if kind is None and item.type == Token.FUNC:
-            kind = "call" if item.subtype == Token.OPEN else "bracket"
+        kind = kinds.get(item.type)
+        if kind is None and item.type == token.FUNC:
+            kind = "call" if item.subtype == token.OPEN else "bracket"
         found.append((kind or item.subtype.lower(), item.value))
     return found
 
@@ -165,5 +156,7 @@ def _translate(text: str, origin: Cell, at: Cell) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _translator(text: str, origin: str) -> Translator:
+def _translator(text: str, origin: str) -> Any:
+    from openpyxl.formula.translate import Translator
+
     return Translator(f"={text}", origin)

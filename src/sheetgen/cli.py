@@ -329,7 +329,6 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mar
     from sheetgen.check import STATIC
     from sheetgen.engines import available
     from sheetgen.many import check_all
-    from sheetgen.mark import mark as mark_copy
 
     if mark is not None and (len(files) > 1 or engine == "all"):
         raise InputError("--mark marks one workbook, checked by one engine: give one FILE")
@@ -350,6 +349,8 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mar
                 code = max(code, 0 if result.difference is None else 1)
                 told.append(reports.as_data(result))
     if mark is not None and not isinstance(results[0], str):
+        from sheetgen.mark import mark as mark_copy
+
         with _writing(mark):
             mark_copy(files[0], results[0], mark)
     if as_json:
