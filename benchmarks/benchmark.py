@@ -61,7 +61,7 @@ COMPILED: dict[str, str] = {}  # where the processes keep their compiled modules
 LONG = 20  # seconds; what takes longer is run once, since chance matters less
 
 EXCEL_MODEL = "from formulas.excel import ExcelModel; ExcelModel().loads({!r}).finish().calculate()"
-BUILD_IMPORTS = "from sheetgen import cli, changes, convert, diagram, pictures, presets, scale, seal, weights, write"
+BUILD_IMPORTS = "from sheetgen import changes, cli, diagram, pictures, presets, scale, seal, weights, write"
 EXCEL_MODEL_IMPORTS = "import formulas.excel, formulas.functions as f; f.get_functions()"
 CHECK_IMPORTS = "import sheetgen.check, sheetgen.report, sheetgen.many, sheetgen.engines.with_formulas"
 IRONCALC_IMPORTS = "import ironcalc"

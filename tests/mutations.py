@@ -92,8 +92,10 @@ class Lab:
         self._split = with_formulas._Splitter(book)
         self._pieces = [self._split(formula) for formula in self.formulas]
         self._empty = {name: with_formulas._grid(sheet) for name, sheet in book.sheets.items()}
-        needs = with_formulas._needs(self._empty, self.formulas, [ranges for _, ranges in self._pieces])
-        self._position = {i: position for position, (i,) in enumerate(with_formulas._groups(needs))}
+        owners = with_formulas._owners(self._empty, self.formulas)
+        needs = with_formulas._needs(owners, [ranges for _, ranges in self._pieces])
+        order = with_formulas._Order(needs).groups(range(len(needs)))
+        self._position = {i: position for position, (i,) in enumerate(order)}
         self._users = defaultdict(set)
         for user, needed in enumerate(needs):
             for i in needed:

@@ -279,3 +279,19 @@ def test_as_a_module_from_another_folder(here: Path) -> None:
     assert package.__version__ in run("--version")
     run("build", "llama2", "--layers", "1")
     assert "tensors equal" in run("check", "generated/llama2.xlsx")
+
+
+def test_a_command_imports_only_what_it_needs(tmp_path: Path) -> None:
+    """Starting is most of what a small workbook costs."""
+    code = (
+        "import sys; from sheetgen.cli import main; unneeded = set(sys.argv.pop().split())\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print('IMPORTED', sorted(unneeded & set(sys.modules)))"
+    )
+    path = str(tmp_path / "a.xlsx")
+    build = ["build", "attention", "-o", path], "rich openpyxl formulas safetensors"
+    check = ["check", path], "openpyxl xlsxwriter safetensors scipy.stats"
+    for arguments, unneeded in (build, check):
+        command = [sys.executable, "-c", code, *arguments, unneeded]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "IMPORTED []" in done.stdout

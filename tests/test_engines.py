@@ -18,7 +18,7 @@ import xlsxwriter
 from sheetgen import engines
 from sheetgen.address import Range, parse_range
 from sheetgen.book import BookError, read_book
-from sheetgen.engines import ENGINES, EngineError, EngineUnavailable, Values, available, with_libreoffice
+from sheetgen.engines import ENGINES, EngineError, EngineUnavailable, Values, available, with_formulas, with_libreoffice
 from sheetgen.engines.with_libreoffice import drop_cached_values, recalculated_copy
 
 WRONG = -99.5  # the cached value of every formula here: no engine may pass it on
@@ -470,6 +470,26 @@ def test_thousands_of_formulas(tmp_path: Path) -> None:
     values = ENGINES["formulas"](path)
     assert at(values, "A1") == 3001
     assert at(values, "C1:D2") == [[300] * 2] * 2
+
+
+def test_only_what_is_asked_for_is_computed_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A circle and a failure elsewhere cost nothing until all is asked for."""
+    filled: list[str] = []
+    fill = with_formulas._OnDemand._fill
+
+    def noted(values: with_formulas._OnDemand, area: Range, result: object) -> None:
+        filled.append(area.a1)
+        fill(values, area, result)
+
+    monkeypatch.setattr(with_formulas._OnDemand, "_fill", noted)
+    formulas = {"A1": "=A2+1", "A2": "=2*3", "B1": "=A1+B2", "B2": "=B1", "C1": "=SQRT(A1)", "C2": "=NOTHING(A1)"}
+    values = recomputed_formulas(tmp_path, formulas)
+    assert filled == []
+    assert (at(values, "A1"), filled) == (7, ["A2", "A1"])
+    assert (at(values, "C1"), filled) == (7**0.5, ["A2", "A1", "C1"])
+    assert len(values.problems) == 2
+    assert [at(values, cell) for cell in formulas] == [7, 6, "#CYCLE!", "#CYCLE!", 7**0.5, "#NAME?"]
+    assert sorted(filled) == sorted(formulas)
 
 
 def test_an_engine_that_is_missing(monkeypatch: pytest.MonkeyPatch, cases: Path) -> None:

@@ -139,7 +139,6 @@ def build(
 ) -> None:
     """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
     from sheetgen import changes, pages, presets, scale, seal
-    from sheetgen.convert import convert
     from sheetgen.diagram import map_page
     from sheetgen.models import run
     from sheetgen.pictures import pictures_page
@@ -154,6 +153,8 @@ def build(
     source: Source
     made: dict[str, str | int]
     if folder is not None:
+        from sheetgen.convert import convert
+
         controls = wanted.pop("controls", None)
         options = {"bias": ("bias", ""), "no-output-projection": ("output_projection", "")}
         own = {option: wanted.get(field) for option, (field, _) in (SIZES | LISTS | options).items()}

@@ -20,8 +20,6 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table as TerminalTable
 
 from sheetgen import words
 from sheetgen.address import Range
@@ -746,6 +744,9 @@ SHOWN = (
 
 def show(entries: Sequence[Entry]) -> None:
     """Print the table, a line for each model, however wide it is."""
+    from rich.console import Console  # here, since who builds a workbook prints no table
+    from rich.table import Table as TerminalTable
+
     table = TerminalTable(box=None, padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
     shown = [name for name in SHOWN if any(name in entry.numbers for entry in entries)]

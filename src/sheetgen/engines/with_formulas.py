@@ -141,39 +141,71 @@ Function = Callable[[list[np.ndarray], list[Range]], np.ndarray]
 
 
 def recompute(path: Path, book: Book | None = None) -> Values:
-    """Every formula of the workbook computed anew; EngineError when that is beyond the budgets.
+    """Every formula of the workbook computed anew, when it is asked for; EngineError for what is beyond the budgets.
 
     A formula that fails gives an error value to its own cells (`#NAME?`, `#VALUE!`, or `#CYCLE!` where
     formulas need each other) and a line among the problems; what depends on it is computed with that error.
     """
-    book = book or read_book(path)
-    grids = _grids(book)
-    formulas = [formula for sheet in book.sheets.values() for formula in sheet.formulas]
-    split = _Splitter(book)
-    pieces = [split(formula) for formula in formulas]
-    _within_budgets(book, pieces)
-    needs = _needs(grids, formulas, [ranges for _, ranges in pieces])
-    problems = []
+    return _OnDemand(book or read_book(path))
 
-    with np.errstate(all="ignore"):  # what overflows becomes #NUM!
-        for group in _groups(needs):
-            if len(group) > 1 or group[0] in needs[group[0]]:
-                cells = _listed(formulas[i].range for i in group)
-                problems.append(f"{cells}: a circle, computed from its own result")
-                for i in group:
-                    _put(grids, formulas[i].range, CYCLE)
-                continue
-            formula, (template, ranges) = formulas[group[0]], pieces[group[0]]
-            own = formula.range if _TAKES_OWN_CELL.search(template) else None
-            try:
-                _refuse_huge(template, ranges)
-                values = [_take(grids, area) for area in ranges]
-                result = _fit(_compile(template, len(ranges), own)(values, ranges), formula)
-            except _FormulaError as failure:
-                problems.append(f"{formula.range}: {formula.text} {failure}")
-                result = failure.error
-            _put(grids, formula.range, result)
-    return Values({name: _results(sheet, grids[name]) for name, sheet in book.sheets.items()}, tuple(problems))
+
+class _OnDemand(Values):
+    """Values that are computed when they are first asked for, with what they need; nothing is computed twice.
+
+    Who proves a model so does not wait for what only tells about it, such as how far each part has moved.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._grids = _grids(book)
+        self._formulas = [formula for sheet in book.sheets.values() for formula in sheet.formulas]
+        split = _Splitter(book)
+        self._pieces = [split(formula) for formula in self._formulas]
+        _within_budgets(book, self._pieces)
+        self._owners = _owners(self._grids, self._formulas)
+        self._needs = _needs(self._owners, [ranges for _, ranges in self._pieces])
+        self._order = _Order(self._needs)
+        self._shown = {name: _constants(sheet, self._grids[name]) for name, sheet in book.sheets.items()}
+        self._problems: list[str] = []
+
+    @property
+    def sheets(self) -> Mapping[str, np.ndarray]:
+        self._compute(range(len(self._formulas)))
+        return self._shown
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        self._compute(range(len(self._formulas)))
+        return tuple(self._problems)
+
+    def range(self, area: Range) -> np.ndarray:
+        owners = self._owners[area.sheet][area.top : area.bottom + 1, area.left : area.right + 1]
+        self._compute(number for number in np.unique(owners).tolist() if number >= 0)
+        return cut(self._shown[area.sheet], area, None)
+
+    def _compute(self, wanted: Iterable[int]) -> None:
+        with np.errstate(all="ignore"):  # what overflows becomes #NUM!
+            for group in self._order.groups(wanted):
+                if len(group) > 1 or group[0] in self._needs[group[0]]:
+                    cells = _listed(self._formulas[i].range for i in group)
+                    self._problems.append(f"{cells}: a circle, computed from its own result")
+                    for i in group:
+                        self._fill(self._formulas[i].range, CYCLE)
+                    continue
+                formula, (template, ranges) = self._formulas[group[0]], self._pieces[group[0]]
+                own = formula.range if _TAKES_OWN_CELL.search(template) else None
+                try:
+                    _refuse_huge(template, ranges)
+                    values = [_take(self._grids, area) for area in ranges]
+                    result = _fit(_compile(template, len(ranges), own)(values, ranges), formula)
+                except _FormulaError as failure:
+                    self._problems.append(f"{formula.range}: {formula.text} {failure}")
+                    result = failure.error
+                self._fill(formula.range, result)
+
+    def _fill(self, area: Range, result: Any) -> None:
+        """The result of a formula, for the formulas that need it and for those who ask."""
+        _put(self._grids, area, result)
+        _put(self._shown, area, mapped(outward, _take(self._grids, area)))
 
 
 def _within_budgets(book: Book, pieces: list[tuple[str, list[Range]]]) -> None:
@@ -225,19 +257,15 @@ def _take(grids: Mapping[str, np.ndarray], area: Range) -> np.ndarray:
     return cut(grids[area.sheet], area, EMPTY)
 
 
-def _put(grids: dict[str, np.ndarray], area: Range, values: Any) -> None:
+def _put(grids: Mapping[str, np.ndarray], area: Range, values: Any) -> None:
     grids[area.sheet][area.top : area.bottom + 1, area.left : area.right + 1] = values
 
 
-def _results(sheet: Sheet, grid: np.ndarray) -> np.ndarray:
-    """The grid as `Values` shows it; only what is filled is looked at."""
+def _constants(sheet: Sheet, grid: np.ndarray) -> np.ndarray:
+    """What is filled without formulas as `Values` shows it, in the shape of the grid."""
     found = np.empty(grid.shape, object)  # of None
     for cell, value in sheet.cells.items():
         found[cell] = outward(value)
-    for formula in sheet.formulas:
-        area = formula.range
-        here = slice(area.top, area.bottom + 1), slice(area.left, area.right + 1)
-        found[here] = mapped(outward, grid[here])
     return found
 
 
@@ -298,11 +326,16 @@ class _Splitter:
         return parse_range(cells.upper(), known) if known is not None else None
 
 
-def _needs(grids: dict[str, np.ndarray], formulas: list[Formula], references: list[list[Range]]) -> list[set[int]]:
-    """For each formula the numbers of the formulas whose cells it refers to."""
+def _owners(grids: Mapping[str, np.ndarray], formulas: list[Formula]) -> dict[str, np.ndarray]:
+    """For each cell the number of the formula that fills it, or -1."""
     owners = {name: np.full(grid.shape, -1, np.int32) for name, grid in grids.items()}
     for number, formula in enumerate(formulas):
         _put(owners, formula.range, number)
+    return owners
+
+
+def _needs(owners: Mapping[str, np.ndarray], references: list[list[Range]]) -> list[set[int]]:
+    """For each formula the numbers of the formulas whose cells it refers to."""
     needs = []
     for ranges in references:
         needed: set[int] = set()
@@ -316,41 +349,48 @@ def _needs(grids: dict[str, np.ndarray], formulas: list[Formula], references: li
     return needs
 
 
-def _groups(needs: list[set[int]]) -> Iterator[list[int]]:
-    """The nodes of the graph in an order to compute them, those of a cycle together in one list.
+class _Order:
+    """The nodes of a graph in an order to compute them, those of a cycle together in one list; each is told once.
 
     Tarjan's strongly connected components, without recursion; each comes after those that it needs.
     """
-    found = [0] * len(needs)  # in which order nodes are met; 0: not yet
-    lowest = [0] * len(needs)  # the earliest open node that can be reached
-    done = [False] * len(needs)
-    opened: list[int] = []
-    count = 0
-    for root in range(len(needs)):
-        path = [] if found[root] else [(root, iter(needs[root]))]
-        while path:
-            node, rest = path[-1]
-            if not found[node]:
-                count += 1
-                found[node] = lowest[node] = count
-                opened.append(node)
-            for other in rest:
-                if not found[other]:
-                    path.append((other, iter(needs[other])))
-                    break
-                if not done[other]:
-                    lowest[node] = min(lowest[node], found[other])
-            else:
-                path.pop()
-                if path:
-                    parent = path[-1][0]
-                    lowest[parent] = min(lowest[parent], lowest[node])
-                if lowest[node] == found[node]:
-                    start = next(i for i in range(len(opened) - 1, -1, -1) if opened[i] == node)
-                    group, opened[start:] = opened[start:], []
-                    for member in group:
-                        done[member] = True
-                    yield group
+
+    def __init__(self, needs: list[set[int]]) -> None:
+        self._needs = needs
+        self._found = [0] * len(needs)  # in which order nodes are met; 0: not yet
+        self._lowest = [0] * len(needs)  # the earliest open node that can be reached
+        self._done = [False] * len(needs)
+        self._count = 0
+
+    def groups(self, roots: Iterable[int]) -> Iterator[list[int]]:
+        """The roots and what they need, but for what has been told before."""
+        needs, found, lowest, done = self._needs, self._found, self._lowest, self._done
+        opened: list[int] = []
+        for root in roots:
+            path = [] if found[root] else [(root, iter(needs[root]))]
+            while path:
+                node, rest = path[-1]
+                if not found[node]:
+                    self._count += 1
+                    found[node] = lowest[node] = self._count
+                    opened.append(node)
+                for other in rest:
+                    if not found[other]:
+                        path.append((other, iter(needs[other])))
+                        break
+                    if not done[other]:
+                        lowest[node] = min(lowest[node], found[other])
+                else:
+                    path.pop()
+                    if path:
+                        parent = path[-1][0]
+                        lowest[parent] = min(lowest[parent], lowest[node])
+                    if lowest[node] == found[node]:
+                        start = next(i for i in range(len(opened) - 1, -1, -1) if opened[i] == node)
+                        group, opened[start:] = opened[start:], []
+                        for member in group:
+                            done[member] = True
+                        yield group
 
 
 @lru_cache(maxsize=KEPT)  # parsing costs as much as computing, and workbooks have most of their templates in common
