@@ -23,6 +23,7 @@ from sheetgen.engines.with_libreoffice import recompute_all
 from sheetgen.layout import Layout, lay_out
 from sheetgen.models import run
 from sheetgen.ops import Array
+from sheetgen.placed import defined_name
 from sheetgen.presets import Request
 from sheetgen.tensor import Source, Trace
 from sheetgen.weights import Drawn, Style
@@ -107,23 +108,43 @@ def edited(path: Path, change: Callable[[Any], None], name: str = "edited.xlsx")
     return target
 
 
+def in_both_styles(folder: Path, preset: object, *options: object) -> dict[str, Path]:
+    """The workbook with a formula for each block, and with one for each cell."""
+    return {
+        style: build(folder / f"{style}.xlsx", str(preset), *options, "--formulas", style)
+        for style in ("blocks", "cells")
+    }
+
+
 def by_libreoffice(books: dict[str, Path]) -> dict[str, Values]:
     """All of these recomputed, LibreOffice started once; none when it is not installed."""
     return dict(zip(books, recompute_all(list(books.values())), strict=True)) if available("libreoffice") else {}
 
 
-def right_in_both(path: Path, recomputed: Values | None) -> tuple[Book, Report]:
-    """No difference by the engine of formulas, nor in what LibreOffice has recomputed (None: it is not installed)."""
+@dataclass(frozen=True)
+class Checked:
+    """A workbook that is right, and what each engine makes of it."""
+
+    book: Book
+    report: Report
+    values: list[Values]
+
+    def of(self, path: str) -> list[Array]:
+        """The values of a tensor, by each engine."""
+        return [values.range(self.book.names[defined_name(path)]) for values in self.values]
+
+
+def right_in_both(path: Path, recomputed: Values | None) -> Checked:
+    """No error and no difference by the engine of formulas, nor as LibreOffice recomputed it (if it is installed)."""
     book = read_book(path)
-    report = check_book(book)
-    assert report.difference is None
-    if recomputed is None:
-        return book, report
-    assert not [error for grid in recomputed.sheets.values() for error in errors_in(grid)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ENGINES, "libreoffice", lambda *_: recomputed)
-        assert check_book(book, "libreoffice").difference is None
-    return book, report
+    values = [ENGINES["formulas"](path, book), *([] if recomputed is None else [recomputed])]
+    for found in values:
+        assert not [error for grid in found.sheets.values() for error in errors_in(grid)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(ENGINES, "formulas", lambda *_, found=found: found)
+            report = check_book(book)
+        assert report.difference is None, report.difference
+    return Checked(book, report, values)
 
 
 def cells_of(book: Any, name: str) -> list[list[Any]]:

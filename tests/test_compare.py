@@ -55,9 +55,9 @@ def recomputed(books: dict[str, Path]) -> dict[str, Values]:
 
 @pytest.mark.parametrize("pair", IDS)
 def test_both_are_right_in_both_engines(pair: str, books: dict[str, Path], recomputed: dict[str, Values]) -> None:
-    book, report = right_in_both(books[pair], recomputed.get(pair))
-    assert any(group.title.startswith("What changes › Outputs") for group in report.groups)
-    assert sum(group.tensors for group in report.groups) == len(book.names)
+    right = right_in_both(books[pair], recomputed.get(pair))
+    assert any(group.title.startswith("What changes › Outputs") for group in right.report.groups)
+    assert sum(group.tensors for group in right.report.groups) == len(right.book.names)
 
 
 # --- exactly the blocks that differ ------------------------------------------------------------------------------

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import build, cells_of, edited, needs_libreoffice, sheetgen
+from helpers import build, by_libreoffice, cells_of, edited, in_both_styles, right_in_both, sheetgen
 
 from sheetgen import presets
-from sheetgen.book import read_book
-from sheetgen.engines import ENGINES
 from sheetgen.errors import InputError
 from sheetgen.models import run
 from sheetgen.models.nsa import Nsa, NsaLecture
@@ -23,8 +21,6 @@ from sheetgen.weights import Drawn
 
 GOLDEN = Path(__file__).parent / "golden" / "other"
 NAMES = ("nsa_byhand", "nsa_6tok", "nsa")
-ENGINE = ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)]
-STYLE = ["blocks", "cells"]
 
 
 class Golden:
@@ -78,14 +74,11 @@ def test_equals_the_stored_answers(name: str) -> None:
     assert golden.run()["logits"].value == pytest.approx(golden.logits, rel=1e-9, abs=1e-9)
 
 
-@pytest.mark.parametrize("engine", ENGINE)
-@pytest.mark.parametrize("style", STYLE)
 @pytest.mark.parametrize("name", NAMES)
-def test_the_sheet_equals_the_stored_answers(tmp_path: Path, name: str, style: str, engine: str) -> None:
+def test_the_sheet_equals_the_stored_answers(tmp_path: Path, name: str) -> None:
     golden = Golden(name)
     options = [f"--set={field}={json.dumps(value)}" for field, value in golden.settings.items()]
     tokens = ",".join(map(str, golden.tokens))
-    path = build(tmp_path / "nsa.xlsx", "nsa", "--tokens", tokens, "--formulas", style, *options)
     weights = {key: tensor.value for key, tensor in golden.run().blocks.items() if tensor.kind == "weight"}
 
     def fill(book: Any) -> None:
@@ -94,10 +87,13 @@ def test_the_sheet_equals_the_stored_answers(tmp_path: Path, name: str, style: s
                 for cell, number in zip(cells, numbers, strict=True):
                     cell.value = number
 
-    filled = edited(path, fill)  # openpyxl saves no cached values: everything is computed anew
-    book = read_book(filled)
-    found = ENGINES[engine](filled, book).range(book.names["logits"])
-    assert np.asarray(found, dtype=float) == pytest.approx(golden.logits, rel=1e-9, abs=1e-9)
+    books = in_both_styles(tmp_path, "nsa", "--tokens", tokens, *options)
+    # openpyxl saves no cached values: everything is computed anew
+    filled = {style: edited(path, fill, f"{style}-filled.xlsx") for style, path in books.items()}
+    recomputed = by_libreoffice(filled)
+    for style, path in filled.items():
+        for logits in right_in_both(path, recomputed.get(style)).of("logits"):
+            assert logits.astype(float) == pytest.approx(golden.logits, rel=1e-9, abs=1e-9)
 
 
 CHANGES = [
@@ -218,13 +214,8 @@ def test_rope_before_compression_is_the_mean_of_turned_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("style", "engine"),
-    [("blocks", "formulas"), ("cells", "formulas"), pytest.param("blocks", "libreoffice", marks=needs_libreoffice)],
-)
-@pytest.mark.parametrize(
     "options",
     [
-        (),
         ("--heads", 3, "--kv-heads", 3, "--layers", 2, "--dim", 5, "--head-dim", 2, "--ffn", 3, "--vocab", 9),
         ("--set=block=4", "--set=stride=2", "--set=n_initial=1", "--set=n_select=3", "--text", TEXT),
         ("--set=phi=mean", "--set=rope_blocks=before", "--set=window=0", "--set=attention_bias=all"),
@@ -232,10 +223,11 @@ def test_rope_before_compression_is_the_mean_of_turned_keys() -> None:
     ],
     ids=str,
 )
-def test_the_sheet_follows_every_size(tmp_path: Path, options: tuple[object, ...], style: str, engine: str) -> None:
-    path = build(tmp_path / "nsa.xlsx", "nsa", "--formulas", style, *options)
-    result = sheetgen("check", path, "--engine", engine)
-    assert result.code == 0, result.out + result.err
+def test_the_sheet_follows_every_size(tmp_path: Path, options: tuple[object, ...]) -> None:
+    books = in_both_styles(tmp_path, "nsa", *options)
+    recomputed = by_libreoffice(books)
+    for style, path in books.items():
+        right_in_both(path, recomputed.get(style))
 
 
 @pytest.mark.parametrize(
@@ -296,14 +288,12 @@ def test_tokens_left_over_are_read_by_the_slide_alone() -> None:
     assert trace["window.z_branch"].value[:, 9].any()
 
 
-@pytest.mark.parametrize("engine", ENGINE)
-@pytest.mark.parametrize("style", STYLE)
 @pytest.mark.parametrize("words", [6, 10])
-def test_lecture_sheet(tmp_path: Path, words: int, style: str, engine: str) -> None:
-    text = " ".join(TEXT.split()[:words])
-    path = build(tmp_path / "nsa.xlsx", "nsa-lecture", "--text", text, "--formulas", style)
-    result = sheetgen("check", path, "--engine", engine)
-    assert result.code == 0, result.out + result.err
+def test_lecture_sheet(tmp_path: Path, words: int) -> None:
+    books = in_both_styles(tmp_path, "nsa-lecture", "--text", " ".join(TEXT.split()[:words]))
+    recomputed = by_libreoffice(books)
+    for style, path in books.items():
+        right_in_both(path, recomputed.get(style))
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,9 @@ def recomputed(books: dict[str, Path]) -> dict[str, Values]:
 
 @pytest.mark.parametrize("name", TOURS)
 def test_every_step_is_right_in_both_engines(name: str, books: dict[str, Path], recomputed: dict[str, Values]) -> None:
-    book, report = right_in_both(books[name], recomputed.get(name))
-    assert sum(group.tensors for group in report.groups) == len(book.names)
-    assert list(report.predictions) == [step.key for step in tour.find(name).steps if step.preset]
+    right = right_in_both(books[name], recomputed.get(name))
+    assert sum(group.tensors for group in right.report.groups) == len(right.book.names)
+    assert list(right.report.predictions) == [step.key for step in tour.find(name).steps if step.preset]
 
 
 # --- answers -----------------------------------------------------------------------------------------------------

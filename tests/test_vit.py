@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xlsxwriter
-from helpers import build, cells_of, edited, errors_in, needs_libreoffice, sheetgen
+from helpers import build, by_libreoffice, cells_of, edited, in_both_styles, needs_libreoffice, right_in_both, sheetgen
 
 from sheetgen.address import Range
 from sheetgen.book import read_book
@@ -50,16 +50,15 @@ def probabilities(workbook: Path) -> Array:
     return recomputed(workbook, "formulas", ["probs"])["probs"].astype(float)
 
 
-@pytest.mark.parametrize("engine", ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)])
-@pytest.mark.parametrize("formulas", ["blocks", "cells"])
-def test_checkpoint_equals_hugging_face(tmp_path: Path, pixels: Path, formulas: str, engine: str) -> None:
-    workbook = build(tmp_path / "vit.xlsx", "--from", GOLDEN, "--pixels", pixels, "--formulas", formulas)
-    found = recomputed(workbook, engine, expected())
-    for path, value in expected().items():
-        assert found[path].astype(float) == pytest.approx(value, rel=1e-9, abs=1e-9), path
-    result = sheetgen("check", workbook, "--engine", engine)
-    assert result.code == 0, result.out
-    assert "LABEL_2" in result.out
+def test_checkpoint_equals_hugging_face(tmp_path: Path, pixels: Path) -> None:
+    books = in_both_styles(tmp_path, "--from", GOLDEN, "--pixels", pixels)
+    recomputed = by_libreoffice(books)
+    for style, workbook in books.items():
+        right = right_in_both(workbook, recomputed.get(style))
+        for path, value in expected().items():
+            for found in right.of(path):
+                assert found.astype(float) == pytest.approx(value, rel=1e-9, abs=1e-9), path
+        assert "LABEL_2" in right.report.predictions[""]
 
 
 @pytest.mark.parametrize(
@@ -94,17 +93,6 @@ def test_what_a_checkpoint_cannot_say(tmp_path: Path, changes: dict[str, Any], t
     (folder / "config.json").write_text(json.dumps(settings | changes), encoding="utf-8")
     result = sheetgen("build", "--from", folder, "-o", tmp_path / "vit.xlsx")
     assert (result.code, told in result.err) == (2, True), result.err
-
-
-@pytest.mark.parametrize("engine", ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)])
-@pytest.mark.parametrize("formulas", ["blocks", "cells"])
-def test_preset_is_green(tmp_path: Path, formulas: str, engine: str) -> None:
-    workbook = build(tmp_path / "vit.xlsx", "vit", "--formulas", formulas)
-    result = sheetgen("check", workbook, "--engine", engine)
-    assert result.code == 0, result.out
-    book = read_book(workbook)
-    values = ENGINES[engine](workbook, book)
-    assert not [e for name in book.names.values() for e in errors_in(values.range(name))]
 
 
 @pytest.mark.parametrize(
