@@ -81,7 +81,7 @@ def inputs(folder: Path, answer: Mapping[str, Array]) -> list[str]:
 
 def workbook(folder: Path, checkpoint: Path, answer: Mapping[str, Array], *options: str) -> Path:
     """The workbook of a checkpoint on its inputs, written by the command line."""
-    options = ("--from", str(checkpoint), *inputs(folder, answer), *options)
+    options = ("--from", str(checkpoint), "--no-baseline", *inputs(folder, answer), *options)
     return build(folder / f"{checkpoint.name}.xlsx", *options)
 
 

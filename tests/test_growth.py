@@ -117,7 +117,7 @@ def saved(book: Book, path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Book:
-    return read_book(build(tmp_path_factory.mktemp("growth") / "llama1.xlsx", "llama1"))
+    return read_book(build(tmp_path_factory.mktemp("growth") / "llama1.xlsx", "llama1", "--no-baseline"))
 
 
 def wider_values(book: Book) -> list[Book]:

@@ -19,7 +19,9 @@ from sheetgen.check import STATIC, check_book
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("report") / "llama1.xlsx", "llama1", "--layers", 2, "--heads", 2)
+    return build(
+        tmp_path_factory.mktemp("report") / "llama1.xlsx", "llama1", "--layers", 2, "--heads", 2, "--no-baseline"
+    )
 
 
 def area(book: Book, name: str) -> str:

@@ -16,7 +16,19 @@ from sheetgen.check import STATIC, Report, check_book
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of one layer, whose heads are uneven."""
-    options = ["--layers", "1", "--value-dims", "5,4,4", "--head-dim", "4", "--vocab", "11", "--bias", "--text"]
+    options = [
+        "--layers",
+        "1",
+        "--value-dims",
+        "5,4,4",
+        "--head-dim",
+        "4",
+        "--vocab",
+        "11",
+        "--bias",
+        "--no-baseline",
+        "--text",
+    ]
     return build(tmp_path_factory.mktemp("resized") / "book.xlsx", "llama2", *options, "the cat sat on")
 
 

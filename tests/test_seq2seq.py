@@ -167,7 +167,7 @@ def test_interleaved_positions_are_those_of_the_paper() -> None:
     ],
 )
 def test_sizes_are_options(tmp_path: Path, options: list[str]) -> None:
-    result = sheetgen("check", build(tmp_path / "transformer.xlsx", "transformer", *options))
+    result = sheetgen("check", build(tmp_path / "transformer.xlsx", "transformer", *options, "--no-baseline"))
     assert result.code == 0, result.out
 
 
@@ -188,7 +188,7 @@ def test_the_future_of_the_translation_is_hidden_and_all_of_the_sentence_seen() 
 
 
 def test_another_word_of_the_sentence_changes_the_translation(tmp_path: Path) -> None:
-    workbook = build(tmp_path / "transformer.xlsx", "transformer")
+    workbook = build(tmp_path / "transformer.xlsx", "transformer", "--no-baseline")
 
     def dog(book: Any) -> None:
         cells_of(book, "encoder__words")[0][1].value = "dog"
