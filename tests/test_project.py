@@ -27,6 +27,7 @@ ORDER = [
     "ops",
     "tensor",
     "controls",
+    "precision",
     "nn",
     "models",
     "presets",

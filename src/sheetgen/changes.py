@@ -17,6 +17,7 @@ from sheetgen.formula import parts_of
 from sheetgen.lang import tr
 from sheetgen.pages import MAP, Cell, Grid, Live, Page, Rule
 from sheetgen.placed import Placed
+from sheetgen.precision import EFFECT, TWIN
 from sheetgen.tensor import Frame, Tensor
 
 BASELINE = "Baseline"
@@ -133,7 +134,7 @@ def _rows(frame: Frame, start: int = 0, depth: int = 0) -> list[Row]:
     """The parts of a frame, outer before inner; `start` is the place of the first among all."""
     found: list[Row] = []
     for item in frame.items:
-        if not isinstance(item, Frame):
+        if not isinstance(item, Frame) or item.path in (TWIN, EFFECT):  # no part of the model's cost
             continue
         at = start + len(found)
         inside = _rows(item, at + 1, depth + 1)
@@ -157,8 +158,9 @@ def _weights(blocks: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _computed(blocks: Sequence[Tensor]) -> list[Tensor]:
-    """Blocks of numbers that are new: links only show again what stands elsewhere."""
-    return [b for b in blocks if b.kind == "computed" and b.op != "link" and b.value.dtype != object]
+    """Blocks of numbers that are new: links and rounded ones only show again what stands elsewhere."""
+    shown_again = ("link", "rounded")
+    return [b for b in blocks if b.kind == "computed" and b.op not in shown_again and b.value.dtype != object]
 
 
 def _cached(blocks: Sequence[Tensor]) -> list[Tensor]:

@@ -55,6 +55,8 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options that say what of a preset is otherwise; each is None when it is not given."""
     controls = "usual, all, none, or names: which switches and numbers are live on top of the model."
     command = click.option("--controls", metavar="WHICH", help=controls)(command)
+    rounded = "Round as a real model does, with full precision beside it; which of the formats is live."
+    command = click.option("--precision", type=click.Choice(["bf16", "fp16", "fp32"]), help=rounded)(command)
     command = click.option("--bias/--no-bias", default=None, help="Biases in all matrices, or in none.")(command)
     projection = "Add the heads' values as they are; together they must be as wide as the residual stream."
     command = click.option(
@@ -155,15 +157,14 @@ def build(
     if folder is not None:
         from sheetgen.convert import convert
 
-        controls = wanted.pop("controls", None)
+        own_look = {name: wanted.pop(name) for name in ("controls", "precision") if name in wanted}
         options = {"bias": ("bias", ""), "no-output-projection": ("output_projection", "")}
         own = {option: wanted.get(field) for option, (field, _) in (SIZES | LISTS | options).items()}
         own.pop("layers")
         _refuse_own(preset, own | {"set": settings or None, "seed": seed, "weights": weights})
         model = convert(folder, given, wanted.get("n_layers"), keep_vocab)
         request, source = model.request, model.source
-        if controls is not None:
-            request = dataclasses.replace(request, config=dataclasses.replace(request.config, controls=controls))
+        request = dataclasses.replace(request, config=dataclasses.replace(request.config, **own_look))
         made = {"weights": "checkpoint", "cut": model.cut, "formulas": formulas}
     elif preset is None or keep_vocab is not None:
         need = "PRESET is missing" if preset is None else "--keep-vocab cuts a checkpoint"

@@ -16,6 +16,7 @@ from sheetgen.address import Range
 from sheetgen.layout import JOINS
 from sheetgen.pages import MAP, Cell, Mirror, Page
 from sheetgen.placed import Placed
+from sheetgen.precision import EFFECT, TWIN
 from sheetgen.tensor import Frame, Tensor, Trace, apply
 from sheetgen.theme import Kind, kind_of
 
@@ -94,6 +95,8 @@ class Diagram:
 
         for item in frame.items:
             if isinstance(item, Tensor):
+                if item.op == "rounded":  # a step on the way, no part of the model
+                    continue
                 if item.name in JOINS and item.op == "add":
                     collect()
                     self.run(waiting, flows)
@@ -102,7 +105,7 @@ class Diagram:
                     own.append(item)
                 continue
             collect()
-            if _holds_frames(item):
+            if _holds_frames(item) and item.path not in (TWIN, EFFECT):
                 self.run(waiting, flows)
                 self.large(item, depth)
             else:
@@ -206,7 +209,7 @@ class Diagram:
         """A frame without others inside."""
         blocks = frame.blocks()
         controls = self.controls(blocks)
-        lines = controls or self.lines(blocks, blocks[-1])
+        lines = controls or self.errors(frame) or self.lines(blocks, blocks[-1])
         lines += self.looks_at(frame) + self.gate(frame, parent) + self.prediction(frame)
         kind, stem = kind_of(frame), re.sub(r"\d+", "", frame.path.rpartition(".")[2])
         family = kind if kind == "expert" else stem if frame.path != parent.path else frame.title
@@ -223,6 +226,11 @@ class Diagram:
         """The first controls as they stand."""
         found = [block for block in blocks if block.kind == "control"][:MOST_TOLD]
         return [Line(words.title(block), apply("link", block), str(block.path), "General") for block in found]
+
+    def errors(self, frame: Frame) -> list[Line]:
+        """What rounding does to the last token, part by part."""
+        found = [block for block in _blocks(frame) if frame.path == EFFECT and block.name == "relative"]
+        return [Line(block.frame.title, self.asked(block), str(block.path), "0.0%") for block in found if block.frame]
 
     def looks_at(self, frame: Frame) -> list[Line]:
         """Where the last token (of an image: the class token) looks most, and how much of it that is."""

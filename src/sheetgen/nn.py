@@ -52,6 +52,7 @@ from sheetgen.tensor import (
     stack,
     stands_here,
     sum_rows,
+    unrounded,
     when,
 )
 
@@ -82,16 +83,23 @@ def rms_norm(x: Tensor, w: Weight, c: Controls, name: str, unit_offset: bool = F
     """
     eps = c["norm_eps"]
     if "norm" in c:
-        mean = times(mean_rows(x), c.factor("norm", "layer")).named(f"{name}_mean")
-        rms = when(c["norm"], "none", 1.0, sqrt(mean_square(x) - mean**2.0 + eps)).named(f"{name}_rms")
+        with unrounded():
+            mean = times(mean_rows(x), c.factor("norm", "layer")).named(f"{name}_mean")
+            rms = when(c["norm"], "none", 1.0, sqrt(mean_square(x) - mean**2.0 + eps)).named(f"{name}_rms")
         return (gain(name, x, w, unit_offset) * (x - mean) / rms).named(name)
     return plain_rms_norm(x, w, eps, name, unit_offset)
 
 
 def plain_rms_norm(x: Tensor, w: Weight, eps: Tensor, name: str, unit_offset: bool = False) -> Tensor:
     """RMSNorm that no control changes. [d, T] → [d, T]."""
-    rms = sqrt(mean_square(x) + eps).named(f"{name}_rms")
+    rms = root_mean_square(x, eps, name)
     return (gain(name, x, w, unit_offset) * x / rms).named(name)
+
+
+def root_mean_square(x: Tensor, eps: Tensor, name: str) -> Tensor:
+    """√(mean(x²) + ε), per column. [d, T] → [1, T]."""
+    with unrounded():
+        return sqrt(mean_square(x) + eps).named(f"{name}_rms")
 
 
 def layer_norm(x: Tensor, w: Weight, c: Controls, name: str, unit_offset: bool = False) -> Tensor:
@@ -101,10 +109,11 @@ def layer_norm(x: Tensor, w: Weight, c: Controls, name: str, unit_offset: bool =
     divides by 1; gain and shift stay. Source: Ba et al. 2016, arXiv:1607.06450.
     """
     eps = c["norm_eps"]
-    mean = times(mean_rows(x), c.factor("norm", "layer")).named(f"{name}_mean")
-    centred = (x - mean).named(f"{name}_centred")
-    std = sqrt(mean_square(centred) + eps)
-    std = (when(c["norm"], "none", 1.0, std) if "norm" in c else std).named(f"{name}_std")
+    with unrounded():
+        mean = times(mean_rows(x), c.factor("norm", "layer")).named(f"{name}_mean")
+        centred = (x - mean).named(f"{name}_centred")
+        std = sqrt(mean_square(centred) + eps)
+        std = (when(c["norm"], "none", 1.0, std) if "norm" in c else std).named(f"{name}_std")
     scale = gain(name, x, w, unit_offset)
     shift = w(f"b_{name}", x.rows, 1, axes=(x.axes[0], ""))
     return (scale * centred / std + shift).named(name)
@@ -118,13 +127,12 @@ def gain(name: str, x: Tensor, w: Weight, unit_offset: bool) -> Tensor:
 
 def unit_rms(x: Tensor, eps: Tensor, name: str) -> Tensor:
     """RMS norm without a weight, as Llama 4 applies it to queries and keys. [h, T] → [h, T]."""
-    rms = sqrt(mean_square(x) + eps).named(f"{name}_rms")
-    return (x / rms).named(f"{name}_norm", "beside")
+    return (x / root_mean_square(x, eps, name)).named(f"{name}_norm", "beside")
 
 
 def head_norm(x: Tensor, w: Tensor, eps: Tensor, name: str) -> Tensor:
     """RMSNorm of the queries or keys of one head; all heads of a layer share the gain. [h, T] → [h, T]."""
-    rms = sqrt(mean_square(x) + eps).named(f"{name}_rms")
+    rms = root_mean_square(x, eps, name)
     return (w.named(f"gain_{name}", "left") * x / rms).named(name, "beside")
 
 
@@ -139,9 +147,10 @@ def softmax(x: Tensor, name: str, c: Controls, temperature: Tensor | None = None
 
     A `temperature` divides x: above 1 the result is flatter, below 1 sharper.
     """
-    largest_ = times(max_rows(x), c.factor("subtract_max")).named(f"{name}_max")
-    e = exp(x - largest_ if temperature is None else (x - largest_) / temperature).named(f"{name}_exp", "beside")
-    total = sum_rows(e).named(f"{name}_sum")
+    with unrounded():
+        largest_ = times(max_rows(x), c.factor("subtract_max")).named(f"{name}_max")
+        e = exp(x - largest_ if temperature is None else (x - largest_) / temperature).named(f"{name}_exp", "beside")
+        total = sum_rows(e).named(f"{name}_sum")
     return (e / total).named(name, "beside")
 
 
@@ -185,15 +194,16 @@ def rope_tables(
     Features beyond r have angle 0, and all while the control `rope` is off. Source: Su et al. 2021, arXiv:2104.09864.
     """
     pair, turn = rotation_pairs(head_dim, rotary, pairing)
-    index = constant("pair", pair, axes=("head_dim", ""))
-    size: Tensor | float = rows_of(index) if rotary == head_dim else float(rotary)
-    frequency = (c["rope_theta"] ** ((-2.0) * index / size)).named("frequency", "left")
-    if rotary < head_dim:
-        turns = constant("turns", (np.arange(head_dim) < rotary)[:, None], axes=("head_dim", ""))
-        frequency = (turns * frequency).named("rotary_frequency", "left")
-    if scaling:
-        frequency = slow_down(frequency, scaling)
-    angle = times(frequency * position, c.factor("rope")).named("angle")
+    with unrounded():
+        index = constant("pair", pair, axes=("head_dim", ""))
+        size: Tensor | float = rows_of(index) if rotary == head_dim else float(rotary)
+        frequency = (c["rope_theta"] ** ((-2.0) * index / size)).named("frequency", "left")
+        if rotary < head_dim:
+            turns = constant("turns", (np.arange(head_dim) < rotary)[:, None], axes=("head_dim", ""))
+            frequency = (turns * frequency).named("rotary_frequency", "left")
+        if scaling:
+            frequency = slow_down(frequency, scaling)
+        angle = times(frequency * position, c.factor("rope")).named("angle")
     cosines, sines = cos(angle).named("cos", "beside"), sin(angle).named("sin", "beside")
     permutation = constant("P", turn, axes=("head_dim", "head_dim"), where="below")
     return Rope(cosines, sines, permutation)
@@ -227,7 +237,8 @@ def rotation_pairs(head_dim: int, rotary: int, pairing: Pairing) -> tuple[Array,
 
 def rotate(x: Tensor, rope: Rope, name: str) -> Tensor:
     """x ⊙ cos + (P·x) ⊙ sin. [h, T] → [h, T]."""
-    turned = (rope.turn.named(f"P_{name}", "left") @ x).named(f"P{name}", "beside")
+    with unrounded():  # only signs and places change
+        turned = (rope.turn.named(f"P_{name}", "left") @ x).named(f"P{name}", "beside")
     return (x * rope.cos + turned * rope.sin).named(f"{name}_rot", "beside")
 
 
@@ -250,9 +261,10 @@ def live_mask(key: Tensor, query: Tensor, c: Controls, name: str = "mask", local
         start = floor(query / c[chunk]) * c[chunk]
         starts.append(positive(c[chunk], start, 0.0))
         stops.append(positive(c[chunk], start + c[chunk] - 1.0, last))
-    first = largest(*starts).named(f"sees_from{end}") if len(starts) > 1 else None
-    to = when(c["causal"], "on", query, smallest(*stops)) if "causal" in c else query
-    seen = less_equal(key, to.named(f"sees_to{end}"))
+    with unrounded():  # whole numbers
+        first = largest(*starts).named(f"sees_from{end}") if len(starts) > 1 else None
+        to = when(c["causal"], "on", query, smallest(*stops)) if "causal" in c else query
+        seen = less_equal(key, to.named(f"sees_to{end}"))
     return (seen if first is None else less_equal(first, key) * seen).named(name)
 
 
@@ -270,7 +282,8 @@ def score(q: Tensor, k: Tensor, c: Controls) -> Tensor:
     if "attention_temperature" in c:
         divisor = divisor * c["attention_temperature"]
     if "attention_scale" in c or "attention_temperature" in c:
-        divisor = divisor.named("scale")
+        with unrounded():
+            divisor = divisor.named("scale")
     return (k.T.named("KT", "left") @ q / divisor).named("scores")
 
 
@@ -338,8 +351,9 @@ def sinusoids(position: Tensor, base: Tensor | float, d_model: int, order: Order
     wave, cosine = (feature % half, feature // half) if order == "concatenated" else (feature // 2, feature % 2)
     index = constant("wave", wave[:, None], ("d_model", ""))
     is_cosine = constant("is_cosine", cosine[:, None], ("d_model", ""))
-    frequency = (base ** ((-2.0) * index / rows_of(index))).named("frequency", "left")
-    angle = (frequency * position).named("angle")
+    with unrounded():
+        frequency = (base ** ((-2.0) * index / rows_of(index))).named("frequency", "left")
+        angle = (frequency * position).named("angle")
     return times(choose(is_cosine, cos(angle), sin(angle)), on).named("PE", "beside")
 
 
@@ -430,7 +444,8 @@ def route(
         available.axes = (logits.axes[0], "")
         chosen = chosen * available
     chosen = chosen.named("chosen", "beside")
-    weights = softmax(logits, "p", c) if gate == "softmax" or "gate" in c else sigmoid(logits)
+    with unrounded():
+        weights = softmax(logits, "p", c) if gate == "softmax" or "gate" in c else sigmoid(logits)
     if "gate" in c:
         weights = when(c["gate"], "softmax", weights, sigmoid(logits))
     g = chosen * weights
@@ -438,13 +453,15 @@ def route(
         g = when(c["equal_weights"], "on", chosen, g)
     if not renormalise and "renormalise" not in c:
         return g.named("g", "beside")
-    picked = g.named("picked", "beside")
-    whole = sum_rows(picked)
-    if on:
-        whole = whole + less_equal(whole, 0.0)  # of a token whose experts are all off: not 0 / 0
-    if "renormalise" in c:
-        whole = when(c["renormalise"], "on", whole, 1.0)
-    return (picked / whole.named("picked_sum")).named("g", "beside")
+    with unrounded():
+        picked = g.named("picked", "beside")
+        whole = sum_rows(picked)
+        if on:
+            whole = whole + less_equal(whole, 0.0)  # of a token whose experts are all off: not 0 / 0
+        if "renormalise" in c:
+            whole = when(c["renormalise"], "on", whole, 1.0)
+        whole = whole.named("picked_sum")
+    return (picked / whole).named("g", "beside")
 
 
 def total(parts: list[Tensor]) -> Tensor:
@@ -474,12 +491,14 @@ def predict(
     if bias:
         scores = scores + w("b_U", vocabulary.rows, 1, axes=("vocabulary", ""))
     logits = scores.named("logits")
-    probs = softmax(logits, "probs", c, c.made.get("output_temperature"))
-    likeliest(probs, vocabulary).named("next_word")
-    max_rows(probs).named("next_prob")
+    with unrounded():
+        probs = softmax(logits, "probs", c, c.made.get("output_temperature"))
+        likeliest(probs, vocabulary).named("next_word")
+        max_rows(probs).named("next_prob")
     return probs
 
 
 def llama4_temperature(position: Tensor, scale: float, floor_scale: float) -> Tensor:
     """Factor of the queries on layers without RoPE: 1 + a·ln(1 + ⌊(t + 1)/s⌋), t counted from 0. [1, T]."""
-    return (1.0 + scale * log(1.0 + floor((position + 1.0) / floor_scale))).named("temperature")
+    with unrounded():
+        return (1.0 + scale * log(1.0 + floor((position + 1.0) / floor_scale))).named("temperature")

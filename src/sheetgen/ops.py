@@ -184,6 +184,20 @@ def _normal_cdf(x: Array) -> Array:
     return np.asarray([[0.5 * math.erfc(-value / math.sqrt(2)) for value in row] for row in x])
 
 
+def _rounded_numpy(x: Array, fraction_bits: Array, smallest: Array, beyond: Array) -> Array:
+    step = 2.0 ** (np.floor(np.log2(np.maximum(np.abs(x), smallest))) - fraction_bits)
+    return np.asarray(step * np.round(x / step) / (np.abs(x) < beyond))  # np.round rounds ties to even
+
+
+def _rounded(row: Index, column: Index, x: View, fraction_bits: View, smallest: View, beyond: View) -> str:
+    """A multiple of the step between neighbours, of two equally near ones the even; beyond the largest an error."""
+    f, least, limit = (view.at(row, column, POWER) for view in (fraction_bits, smallest, beyond))
+    cell, size = x.at(row, column, POWER), f"ABS({x.at(row, column)})"
+    step = f"2^(INT(LN(IF({size}<{least},{least},{size}))/LN(2))-{f})"
+    nearest = f"INT({cell}/{step}+0.5)-1*(MOD({cell}/{step},2)=0.5)"
+    return f"{step}*({nearest})/(1*({size}<{limit}))"
+
+
 def _choose_numpy(condition: Array, yes: Array, no: Array) -> Array:
     return np.asarray(np.where(condition == 1, yes, no))
 
@@ -396,6 +410,13 @@ OPS: dict[str, Op] = {
         "",  # spelled by `words`
         "The smallest of them.",
         spread="cell",
+    ),
+    "rounded": Op(
+        _rounded_numpy,
+        _rounded,
+        "{0} rounded",
+        "As a real model keeps it: the nearest numbers that the format can hold; of two equally near the even one.",
+        PRODUCT,
     ),
     "complaints": Op(
         _complaints_numpy,

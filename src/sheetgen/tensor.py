@@ -68,6 +68,8 @@ class Trace:
         self.cells = 0  # of all blocks
         self.root = Frame("", "")
         self._frames = [self.root]
+        self.stored: Callable[[Tensor], Tensor] | None = None  # makes of a new block what all others compute with
+        self.twin = ""  # path of the frame in which the model is computed once more, and a dot
 
     def __enter__(self) -> Trace:
         self._token = _TRACE.set(self)
@@ -82,7 +84,7 @@ class Trace:
     def add(self, tensor: Tensor, name: str) -> None:
         """Make a block of `tensor`, named within the scope that is open."""
         frame = self._frames[-1]
-        path = f"{frame.path}.{name}" if frame.path else name
+        path = _inside(frame, name)
         if path in self.blocks:
             raise ValueError(f"two tensors are named {path}")
         self.cells += tensor.value.size
@@ -107,6 +109,11 @@ class Trace:
             if not inner.items:
                 outer.items.remove(inner)
 
+    def first(self, name: str) -> Tensor | None:
+        """While the model is computed once more: the block of this name from the first time."""
+        path = _inside(self._frames[-1], name)
+        return self.blocks.get(path.removeprefix(self.twin)) if self.twin else None
+
     @property
     def open_frame(self) -> Frame:
         """The innermost frame that is open."""
@@ -120,9 +127,25 @@ class Trace:
 _TRACE: ContextVar[Trace] = ContextVar("trace")
 
 
+def _inside(frame: Frame, name: str) -> str:
+    return f"{frame.path}.{name}" if frame.path else name
+
+
 def open_path() -> str:
-    """The path of the scope that is open."""
-    return _TRACE.get().open_frame.path
+    """The path of the scope that is open, in the model."""
+    trace = _TRACE.get()
+    return f"{trace.open_frame.path}.".removeprefix(trace.twin).removesuffix(".")
+
+
+@contextmanager
+def unrounded() -> Iterator[None]:
+    """Blocks that an implementation computes in float32 throughout, or that are exact: they are not rounded."""
+    trace = _TRACE.get()
+    outer, trace.stored = trace.stored, None
+    try:
+        yield
+    finally:
+        trace.stored = outer
 
 
 def stands_here(tensor: Tensor) -> bool:
@@ -188,10 +211,14 @@ class Tensor:
 
     def named(self, name: str, where: Where = "below", indent: int = 0) -> Tensor:
         """This tensor as a block of cells; one that is a block already gets a second one that links to it."""
+        trace = _TRACE.get()
         tensor = self if self.path is None else apply("link", self)
         tensor.where, tensor.indent = where, indent
-        _TRACE.get().add(tensor, name)
-        return tensor
+        first = trace.first(name)
+        if first is not None and first.op == tensor.op and first.blocks_used() == tensor.blocks_used():
+            return first  # it would be the same once more
+        trace.add(tensor, name)
+        return trace.stored(tensor) if trace.stored else tensor
 
     def blocks_used(self) -> list[Tensor]:
         """The named tensors that its formula refers to, each once, in the order of the formula."""
@@ -299,6 +326,13 @@ def number(value: float) -> Tensor:
     return Tensor(np.array([[float(value)]]), "number")
 
 
+def _leaf(tensor: Tensor, name: str, where: Where = "below") -> Tensor:
+    """A block that nothing computes."""
+    tensor.where = where
+    _TRACE.get().add(tensor, name)
+    return tensor
+
+
 def weight(
     name: str,
     rows: int,
@@ -309,9 +343,11 @@ def weight(
 ) -> Tensor:
     """Trainable numbers [rows, columns] of this scope: a red block. A workbook may have made it larger."""
     trace = _TRACE.get()
-    tensor = Tensor(np.empty((rows, columns)), kind="weight", axes=axes).named(name, where)
+    if (first := trace.first(name)) is not None:
+        return first.named(name, where)
+    tensor = _leaf(Tensor(np.empty((rows, columns)), kind="weight", axes=axes), name, where)
     tensor.value = trace.source.weight(str(tensor.path), (rows, columns), around)
-    return tensor
+    return trace.stored(tensor) if trace.stored else tensor
 
 
 Weight = Callable[..., Tensor]  # (name, rows, columns, axes=, around=, where=) → Tensor, as `weight`
@@ -319,7 +355,10 @@ Weight = Callable[..., Tensor]  # (name, rows, columns, axes=, around=, where=) 
 
 def constant(name: str, value: Array, axes: tuple[str, str] = ("", ""), where: Where = "left") -> Tensor:
     """Numbers that nobody trains (positions, a permutation): an unshaded block."""
-    return Tensor(np.asarray(value, dtype=float), kind="constant", axes=axes).named(name, where)
+    first = _TRACE.get().first(name)
+    if first is not None and where != "foot":  # which must stand under the block that it goes on
+        return first
+    return _leaf(Tensor(np.asarray(value, dtype=float), kind="constant", axes=axes), name, where)
 
 
 def control(name: str, default: Live, limits: Limits, **settings: Any) -> Tensor:
@@ -330,7 +369,7 @@ def control(name: str, default: Live, limits: Limits, **settings: Any) -> Tensor
     trace = _TRACE.get()
     kind = object if isinstance(default, str) else float
     value = np.array([[default]], dtype=kind)
-    tensor = Tensor(value, settings={"limits": limits, **settings}, kind="control").named(name)
+    tensor = _leaf(Tensor(value, settings={"limits": limits, **settings}, kind="control"), name)
     tensor.value = np.array([[trace.source.control(str(tensor.path), default, limits)]], dtype=kind)
     return tensor
 
@@ -338,8 +377,10 @@ def control(name: str, default: Live, limits: Limits, **settings: Any) -> Tensor
 def text(name: str, count: int, across: bool, where: Where = "below") -> Tensor:
     """Words that may be edited, `across` one per column or down one per row; an axis named by its path shows them."""
     trace = _TRACE.get()
+    if (first := trace.first(name)) is not None:
+        return first
     shape = (1, count) if across else (count, 1)
-    tensor = Tensor(np.full(shape, "", dtype=object), kind="text").named(name, where)
+    tensor = _leaf(Tensor(np.full(shape, "", dtype=object), kind="text"), name, where)
     path = str(tensor.path)
     tensor.axes = ("", path) if across else (path, "")
     words = np.array(trace.source.text(path, count), dtype=object)
@@ -350,7 +391,9 @@ def text(name: str, count: int, across: bool, where: Where = "below") -> Tensor:
 def numbers(name: str, rows: int, columns: int, axes: tuple[str, str] = ("", ""), where: Where = "below") -> Tensor:
     """Numbers the model is given [rows, columns]; they may be edited."""
     trace = _TRACE.get()
-    tensor = Tensor(np.empty((rows, columns)), kind="input", axes=axes).named(name, where)
+    if (first := trace.first(name)) is not None:
+        return first
+    tensor = _leaf(Tensor(np.empty((rows, columns)), kind="input", axes=axes), name, where)
     tensor.value = trace.source.numbers(str(tensor.path), (rows, columns))
     return tensor
 

@@ -370,6 +370,8 @@ OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word",
 
 INFINITE = {"masked", "softmax_max", "with_forced"}  # may hold ±10⁹ for ±∞
 WHOLE = {  # whole numbers by their nature, besides those that `_counts` finds
+    "fraction_bits",
+    "largest_exponent",
     "key_position",
     "query_position",
     "seen_position",
@@ -400,6 +402,8 @@ def role(tensor: Tensor) -> Role:
         return "input"
     if tensor.kind != "computed":
         return tensor.kind
+    if tensor.op == "rounded":
+        return "activation" if tensor.operands[0].kind == "weight" else role(tensor.operands[0])
     if ".router." in f".{tensor.path}.":
         return "gate"
     groups: list[tuple[set[str], Role]] = [(ATTENTION, "attention"), (GATE, "gate"), (RESIDUAL, "residual")]
@@ -458,6 +462,12 @@ def number_format(tensor: Tensor) -> str:
         return "@"
     if tensor.kind == "weight":
         return "0.0###"
+    if tensor.op == "rounded" or tensor.name == "error":
+        return "0.000"
+    if tensor.name == "relative":
+        return "0.0%"
+    if tensor.name in ("smallest", "beyond"):
+        return "0E+0"
     if tensor.name in INFINITE:
         return '[<-1000000]"−∞";[>1000000]"+∞";0.00'
     if tensor.op == "link":

@@ -7,6 +7,7 @@ import re
 from sheetgen.formula import literal
 from sheetgen.lang import tr
 from sheetgen.ops import ATOM, OPS
+from sheetgen.precision import ENDING
 from sheetgen.sources import source
 from sheetgen.tensor import Frame, Tensor
 
@@ -103,6 +104,7 @@ ENDINGS = {
     "_max": ("max", "Largest number of each column; taken off first, so that EXP cannot overflow."),
     "_exp": ("exp", "Exponentials: all positive; where the mask says −∞, exactly 0."),
     "_sum": ("sum", "Sum of each column, the divisor that makes it add up to 1."),
+    "_full": ("in full", "The same without rounding."),
 }
 
 # And by its beginning.
@@ -180,10 +182,18 @@ CONTROLS = {
     "top_k": "How many experts each token is sent to.",
     "attention_chunk_size": "Tokens per chunk: a query sees keys of its own chunk only. 0: no chunks.",
     "window": "Sliding window: how many keys a query sees, its own included. 0: all.",
+    "precision": "The format that numbers are kept in: bf16 (8 significant bits), fp16 (11 bits, up to 65504) or fp32.",
 }
 
 # By the last part of the path: what it is, and why.
 SENTENCES = {
+    "fraction_bits": "Bits behind the leading 1: so many times may the distance to the next power of 2 be halved.",
+    "largest_exponent": "The largest numbers are just below 2 to the power of this, plus one.",
+    "smallest": "The smallest number with all its bits; below it the steps get no finer.",
+    "beyond": "From here on a number is rounded to infinity; a sheet has none and shows an error.",
+    "error": "Rounded less full precision: what rounding has done so far.",
+    "relative": "Size of the error, of the size of the vector, column by column.",
+    "same": "1 where both say the same word.",
     "slot": "Number of each slot of the cache.",
     "owner": "Which token each slot holds; −1: none yet.",
     "K_cache": "The keys in the cache, one column per slot, in the order of the slots.",
@@ -379,6 +389,8 @@ def title(tensor: Tensor) -> str:
     """Short name of a block."""
     if tensor.kind == "control":
         return tensor.name
+    if tensor.op == "rounded":
+        return f"≈ {title(tensor.operands[0])}"
     return tr(TITLES.get(tensor.name) or _common(tensor.name)[0]) or tensor.name
 
 
@@ -398,6 +410,8 @@ def sentence(tensor: Tensor) -> str:
         return tr(SWITCHES[tensor.settings["what"]]).format(tensor.settings["part"])
     if tensor.kind == "control" and tensor.name in CONTROLS:
         return tr(CONTROLS[tensor.name])
+    if tensor.op == "rounded":
+        return tr(OPS["rounded"].note)
     return tr(SENTENCES.get(tensor.name) or _common(tensor.name)[1])
 
 
@@ -454,4 +468,6 @@ def _seen_from(frame: Frame | None, operand: Tensor) -> str:
     scope = f"{frame.path}." if frame and frame.path else ""
     path = str(operand.path)
     inner = path.removeprefix(scope) if scope and path.startswith(scope) else ""
-    return inner if "." in inner else title(operand)
+    if "." not in inner:
+        return title(operand)
+    return f"≈ {inner.removesuffix(ENDING)}" if operand.op == "rounded" else inner

@@ -52,9 +52,8 @@ class Attention(Config):
         declare_sight(c)
         declare_softmax(c)
 
-    def forward(self) -> None:
+    def forward(self, c: Controls) -> None:
         """Words → three mixtures of their vectors."""
-        c = self.live()
         x = embed(self.n_tokens, self.vocab_size, self.d_model)
         with section("Positions: what is hidden in step 3"):
             position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")

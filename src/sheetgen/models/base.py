@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args, get_type_hints
 
+from sheetgen import precision
 from sheetgen.address import MAX_COLUMNS, MAX_ROWS
 from sheetgen.controls import Controls
 from sheetgen.errors import InputError
+from sheetgen.precision import Precision
 from sheetgen.tensor import Source, Trace, scope
 
 MOST = 10**9  # of any size; of what is counted one by one, as many as a sheet has rows
@@ -35,11 +37,16 @@ class Config:
         "usual", "Controls on top of the model: usual, all (also those that make formulas long), none, or their names."
     )
 
+    precision: Precision = setting(
+        "full", "Number format that results are rounded to, with full precision beside it; full: no rounding."
+    )
+
     def live(self) -> Controls:
         """The controls of this model, as blocks at the top of its sheet."""
         with scope("control", "Controls: change one, the model follows"):
             made = Controls(self.controls)
             self.declare(made)
+            precision.declare(self.precision, made)
             made.close()
         return made
 
@@ -52,7 +59,7 @@ class Config:
         for f in dataclasses.fields(self):
             _check_type(f, kinds[f.name], getattr(self, f.name))
 
-    def forward(self) -> None:
+    def forward(self, controls: Controls) -> None:
         """Compute the model once; each named tensor enters the open trace."""
         raise NotImplementedError
 
@@ -99,7 +106,13 @@ def run(config: Config, source: Source) -> Trace:
     """The model of `config` with the numbers and words of `source`."""
     fit_a_worksheet(config)
     with Trace(source) as trace:
-        config.forward()
+        controls = config.live()
+        precision.begin(trace, config.precision, controls)
+        config.forward(controls)
+        if config.precision != precision.FULL:
+            with precision.once_more(trace):
+                config.forward(controls)
+            precision.compare(trace)
     return trace
 
 

@@ -241,9 +241,8 @@ class Decoder(Config):
 
     # --- forward pass, in reading order --------------------------------------------------------------------------
 
-    def forward(self) -> None:
+    def forward(self, controls: Controls) -> None:
         """Words → next-word probabilities."""
-        controls = self.live()
         with section("Input: words, ids, embedding"):
             sentence = text("words", self.n_tokens, across=True)
             table = text("vocabulary", self.vocab_size, across=False, where="left")

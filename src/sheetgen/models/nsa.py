@@ -303,10 +303,9 @@ class NsaLecture(Config):
         words, first = trace["words"].value[0], int(np.argmax(chosen)) * self.block
         return f"the last block reads block {first // self.block}: {' '.join(words[first : first + self.block])}"
 
-    def forward(self) -> None:
+    def forward(self, c: Controls) -> None:
         """Words → what compression, selection and the slide make of them."""
         count = self.n_tokens // self.block
-        c = self.live()
         x = embed(self.n_tokens, self.vocab_size, self.d_model)
         with section("Positions: the slide, and which token is in which block"):
             position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")

@@ -87,9 +87,8 @@ class Seq2Seq(Config):
         heads = range(self.n_heads)
         c.parts("heads", {row: [f"{path}.head_{j}" for j in heads] for row, path in (sides | cross).items()})
 
-    def forward(self) -> None:
+    def forward(self, c: Controls) -> None:
         """Words of both sentences → next-word probabilities of the translation."""
-        c = self.live()
         with section("Embedding table, shared by both sides"):
             vocabulary = text("vocabulary", self.vocab_size, across=False, where="left")
             constant("id", np.arange(self.vocab_size)[:, None], ("vocabulary", ""))

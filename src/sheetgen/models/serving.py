@@ -106,9 +106,8 @@ class RollingBuffer(Head):
 
     window: int = setting(3, "Slots of the cache: so many keys a query sees, its own included.")
 
-    def forward(self) -> None:
+    def forward(self, controls: Controls) -> None:
         """Words → the head's output, one token after the other."""
-        self.live()
         position, q, k, v = self.begin()
         whole = self.at_once(position, q, k, v, self.window)
         with section("The cache before the first token: empty"):
@@ -140,9 +139,8 @@ class ChunkedPrefill(Head):
     window: int = setting(3, "Sliding window: a query sees so many keys, its own included; so many stay in the cache.")
     chunk: int = setting(2, "Tokens per chunk.")
 
-    def forward(self) -> None:
+    def forward(self, controls: Controls) -> None:
         """Words → the head's output, one chunk after the other."""
-        self.live()
         position, q, k, v = self.begin()
         whole = self.at_once(position, q, k, v, self.window)
         made = []
@@ -185,9 +183,8 @@ class PackedPrompts(Head):
         weights, without = int(trace["mask_packed"].value.sum()), int(np.tri(self.n_tokens).sum())
         return f"{len(self.prompts)} prompts in one run, {weights} weights instead of {without}"
 
-    def forward(self) -> None:
+    def forward(self, controls: Controls) -> None:
         """Words of all prompts → the head's output for all of them at once."""
-        self.live()
         position, q, k, v = self.begin()
         with section("Which prompt each word belongs to"):
             number = np.repeat(np.arange(len(self.prompts)), self.prompts)[None]
@@ -226,9 +223,8 @@ class ReceptiveField(Config):
         seen = int(trace[f"layer_{self.n_layers - 1}.seen"].value[0, -1])
         return f"after {self.n_layers} layers the last word has heard of {seen} words"
 
-    def forward(self) -> None:
+    def forward(self, c: Controls) -> None:
         """Words → which word hears of which, layer by layer."""
-        c = self.live()
         with section("Input: words"):
             words = text("words", self.n_tokens, across=True)
             ids = lookup(words, text("vocabulary", self.vocab_size, across=False)).named("tokens")

@@ -105,9 +105,8 @@ class Vit(Config):
         c.switch("activation", self.activation, tuple(nn.CURVES), extra=True)
         declare_layers(c, [self.n_heads] * self.n_layers)
 
-    def forward(self) -> None:
+    def forward(self, c: Controls) -> None:
         """Pixels → class probabilities."""
-        c = self.live()
         with section("Input: an image"):
             image = numbers("image", self.channels * self.image_size, self.image_width)
         with section("Patches as tokens"):

@@ -1,0 +1,157 @@
+"""Number formats of real implementations: where the model rounds to them, and what that does to it.
+
+A real model keeps every result in a format of 16 or 32 bits. So each block that such a model stores is followed by one
+that holds its numbers rounded, and those that come after compute with these. What frameworks compute in float32
+throughout (the inside of a norm and of softmax, angles, next-word probabilities) is not rounded (`tensor.unrounded`).
+The formats are IEEE 754's binary32 and binary16, and bfloat16, with gradual underflow and ties to even; beyond their
+largest number the sheet shows an error, having no infinity.
+
+Then the model is computed once more without rounding, from the same weights, and both are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sheetgen.controls import Controls
+from sheetgen.tensor import (
+    Tensor,
+    Trace,
+    apply,
+    equal,
+    less_equal,
+    mean_square,
+    number,
+    scope,
+    section,
+    sqrt,
+    unrounded,
+    when,
+)
+
+Precision = Literal["full", "bf16", "fp16", "fp32"]
+FULL = "full"
+FORMATS = {"bf16": (7, 127), "fp16": (10, 15), "fp32": (23, 127)}  # bits of the fraction, largest exponent
+ENDING = "_rounded"
+TWIN = "full"  # path of the frame in which the model is computed without rounding
+EFFECT = "effect"
+
+# What only moves or picks numbers, and what has whole numbers as its result.
+MOVES = {"link", "rows", "columns", "stack", "join", "transpose", "flatten", "patches"}
+WHOLE = {"equal", "less", "less_equal", "lookup", "rank", "size", "floor"}
+
+
+def declare(precision: str, c: Controls) -> None:
+    """The control `precision` of a model that rounds."""
+    if precision != FULL:
+        c.group = "Precision"
+        c.switch("precision", precision, tuple(FORMATS))
+
+
+@dataclass
+class Rounding:
+    """Rounds new blocks that hold other numbers than the format can hold. bits, smallest, beyond: [1, 1]."""
+
+    bits: Tensor
+    smallest: Tensor  # normal number; below it the steps get no finer
+    beyond: Tensor  # the least number that is rounded to infinity
+    held: set[Tensor] = field(default_factory=set)  # blocks that need no rounding
+
+    def __call__(self, block: Tensor) -> Tensor:
+        """The block that all others compute with."""
+        if block.value.dtype == object or self.holds(block):
+            self.held.add(block)
+            return block
+        rounded = apply("rounded", block, self.bits, self.smallest, self.beyond)
+        with unrounded():
+            rounded = rounded.named(f"{block.name}{ENDING}", "left" if block.where == "left" else "below", block.indent)
+        self.held.add(rounded)
+        return rounded
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether the format holds its numbers as they are: rounded before, whole, or one of such."""
+        if tensor in self.held or tensor.kind in ("constant", "text"):
+            return True
+        if tensor.kind != "computed" or tensor.op in WHOLE:
+            return tensor.kind == "computed"
+        if tensor.op == "number":
+            return float(tensor.value[0, 0]).is_integer()
+        if _is_switch(tensor):
+            return True
+        if tensor.op in MOVES:
+            return all(map(self.holds, tensor.operands))
+        if tensor.op in ("masked", "choose", "when"):
+            return all(map(self.holds, tensor.operands[1:]))
+        if tensor.op == "mul":  # by 0 or 1
+            return all(map(self.holds, tensor.operands)) and any(map(_is_switch, tensor.operands))
+        if tensor.op == "matmul":  # picks a column for each word
+            return self.holds(tensor.operands[0]) and tensor.operands[1].op == "equal"
+        return False
+
+
+def _is_switch(tensor: Tensor) -> bool:
+    """Whether it is 0 or 1 everywhere: a comparison, a control's factor, a product of such."""
+    if tensor.op in ("equal", "less", "less_equal"):
+        return True
+    if tensor.op == "when":
+        return all(part.op == "number" and part.value[0, 0] in (0, 1) for part in tensor.operands[1:])
+    return tensor.op in ("mul", "link") and all(map(_is_switch, tensor.operands))
+
+
+def begin(trace: Trace, precision: str, c: Controls) -> None:
+    """From here on new blocks are rounded to the format that the control says."""
+    if precision == FULL:
+        return
+    with section("Precision: which numbers there are"):
+        bits, exponent = (_of_format(c, precision, i) for i in (0, 1))
+        bits = bits.named("fraction_bits")
+        exponent = exponent.named("largest_exponent")
+        smallest = (2.0 ** (1.0 - exponent)).named("smallest")
+        beyond = ((2.0 - 2.0 ** (-1.0 - bits)) * 2.0**exponent).named("beyond")
+    trace.stored = Rounding(bits, smallest, beyond)
+
+
+def _of_format(c: Controls, precision: str, which: int) -> Tensor:
+    """A property of the format that the control says."""
+    if "precision" not in c:
+        return number(FORMATS[precision][which])
+    *others, last = FORMATS
+    found = number(FORMATS[last][which])
+    for name in reversed(others):
+        found = when(c["precision"], name, float(FORMATS[name][which]), found)
+    return found
+
+
+@contextmanager
+def once_more(trace: Trace) -> Iterator[None]:
+    """Computes what stands inside a second time, without rounding; what would be the same is not repeated."""
+    trace.stored = None
+    with trace.frame(TWIN, "Full precision: the same model without rounding"):
+        trace.twin = f"{TWIN}."
+        yield
+        trace.twin = ""
+
+
+def compare(trace: Trace) -> None:
+    """Both results beside each other: the error of every layer, of logits and probabilities, the words they lead to."""
+    both = [path for path in trace.blocks if f"{TWIN}.{path}" in trace.blocks]
+    compared = [path for path in both if _name(path) in ("out", "logits", "probs")]
+    with scope(EFFECT, "Effect of rounding: rounded less full precision"):
+        for path in compared or [path for path in both if _name(path) == "z"]:
+            exact = trace[f"{TWIN}.{path}"]
+            with scope(f"of_{path.replace('.', '_')}", path):
+                error = (trace.blocks.get(f"{path}{ENDING}", trace[path]) - exact).named("error")
+                size = mean_square(exact)  # where it is 0, the error is not divided by it
+                sqrt(mean_square(error) / (size + less_equal(size, 0.0))).named("relative")
+        for name in ("next_word", "label"):
+            if f"{TWIN}.{name}" in trace.blocks:
+                trace[name].named(name)
+                trace[f"{TWIN}.{name}"].named(f"{name}_full")
+                equal(trace[name], trace[f"{TWIN}.{name}"]).named("same")
+
+
+def _name(path: str) -> str:
+    return path.rpartition(".")[2]
