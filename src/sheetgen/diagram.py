@@ -229,7 +229,7 @@ class Diagram:
 
     def errors(self, frame: Frame) -> list[Line]:
         """What rounding does to the last token, part by part."""
-        found = [block for block in _blocks(frame) if frame.path == EFFECT and block.name == "relative"]
+        found = [block for block in frame.blocks() if frame.path == EFFECT and block.name == "relative"]
         return [Line(block.frame.title, self.asked(block), str(block.path), "0.0%") for block in found if block.frame]
 
     def looks_at(self, frame: Frame) -> list[Line]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sheetgen.controls import Controls
+from sheetgen.errors import InputError
 from sheetgen.tensor import (
     Tensor,
     Trace,
@@ -81,6 +82,8 @@ class Rounding:
             return float(tensor.value[0, 0]).is_integer()
         if _is_switch(tensor):
             return True
+        if tensor.op == "sum":  # of ones: a count
+            return _is_switch(tensor.operands[0])
         if tensor.op in MOVES:
             return all(map(self.holds, tensor.operands))
         if tensor.op in ("masked", "choose", "when"):
@@ -123,6 +126,12 @@ def _of_format(c: Controls, precision: str, which: int) -> Tensor:
     for name in reversed(others):
         found = when(c["precision"], name, float(FORMATS[name][which]), found)
     return found
+
+
+def refuse_without_effect(trace: Trace) -> None:
+    """Raise InputError when a model has nothing that a format could round."""
+    if not any(tensor.op == "rounded" for tensor in trace.blocks.values()):
+        raise InputError("this model computes with whole numbers only, there is nothing to round: leave out --precision")
 
 
 @contextmanager

@@ -110,6 +110,7 @@ def run(config: Config, source: Source) -> Trace:
         precision.begin(trace, config.precision, controls)
         config.forward(controls)
         if config.precision != precision.FULL:
+            precision.refuse_without_effect(trace)
             with precision.once_more(trace):
                 config.forward(controls)
             precision.compare(trace)
