@@ -109,10 +109,16 @@ LOW = np.round(np.cos(np.arange(12.0)).reshape(4, 3), 3)
 ROW, COLUMN, CELL = UP[1:2] + 1, UP[:, 1:2] + 2, np.array([[0.75]])
 TIES = np.array([[1.0, 2, 2], [3, 2, 2], [3, 2, 1], [0, 2, 2]])
 MASK = (X > 0).astype(float)
+FP16 = np.array([[10.0]]), np.array([[2.0**-14]]), np.array([[65520.0]])
+TINY = np.array([[0.0, -0.0, 2.0**-25, 3 * 2.0**-25], [2049.0, -2051.0, 65519.0, 2.0**-14]])  # ties, no normal numbers
 
 ON = array(["On"])
 
 Equation = Callable[..., Tensor]
+
+
+def rounded(x: Tensor, *form: Tensor) -> Tensor:
+    return apply("rounded", x, *form)
 
 
 def complaints_of(*limits: Limits) -> Equation:
@@ -176,6 +182,9 @@ OTHERS = [
     Case("masked by a row", t.masked, (MASK[:1], X)),
     Case("masked row by a column", t.masked, (MASK[:, :1], X[:1])),
     Case("masked, weighed", lambda m, x: t.exp(t.masked(m, x) - 1.0), (MASK, X)),
+    Case("rounded", rounded, (X, *FP16)),
+    Case("rounded, tiny and even", rounded, (TINY, *FP16)),
+    Case("rounded result", lambda x, *form: rounded(x * 1.1, *form), (X, *FP16)),
     Case("size", t.rows_of, (X,)),
     *(Case(f"row {i}", lambda x, i=i: x[i] * 1.0, (X,)) for i in range(4)),
     Case("row, shown", lambda x: x[2], (X,)),

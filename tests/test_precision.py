@@ -71,7 +71,7 @@ def test_beyond_the_largest_number_there_is_none() -> None:
 # --- where ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("preset", sorted(all_presets().keys() - {"receptive-field"}))
+@pytest.mark.parametrize("preset", sorted(all_presets().keys() - {"receptive-field", "precision"}))
 def test_rounding_in_every_family(preset: str) -> None:
     """The twin is the model without rounding; what is rounded is used as such; all that is stored fits the format."""
     plain, made = make(preset), make(preset, precision="fp16")
@@ -229,3 +229,21 @@ def test_a_rounded_block_is_made_of_one_block() -> None:
         assert isinstance(first, Tensor)
         assert str(step.path) == f"{first.path}{ENDING}"
         assert [cell.path for cell in cells] == ["fraction_bits", "smallest", "beyond"]
+
+
+def test_number_formats_by_hand(tmp_path: Path) -> None:
+    """The steps give what the one formula gives; places above 256 become one in bf16, not in fp32."""
+    for name, same in (("bf16", [0, 0, 1, 0, 0, 1, 1]), ("fp16", [0] * 7), ("fp32", [0] * 7)):
+        values = make("precision", precision=name).values
+        np.testing.assert_array_equal(values["number.kept"], as_format(values["number.x"], name))
+        np.testing.assert_array_equal(values["number.kept"], values["number.at_once"])
+        assert values["positions.same_as_before"].tolist() == [same]
+    assert make("precision", precision="bf16").values["number.tie"].sum() == 1
+    wide, narrow = (values[f"window.mask_{name}"].sum(axis=0) for name in ("wide", "narrow"))
+    assert (wide.max(), narrow.max()) == (4, 3)
+    path = build(tmp_path / "book.xlsx", "precision", "--precision", "fp16")
+    right_in_both(path, by_libreoffice({"book": path}).get("book"))
+    refused = sheetgen("build", "precision", "--text", "the cat", "-o", tmp_path / "no.xlsx")
+    assert (refused.code, refused.err) == (
+        2, "sheetgen: precision does not read --text: its numbers are typed into its sheet\n"
+    )  # fmt: skip

@@ -21,6 +21,7 @@ from sheetgen.errors import InputError
 from sheetgen.tensor import (
     Tensor,
     Trace,
+    Where,
     apply,
     equal,
     less_equal,
@@ -33,6 +34,7 @@ from sheetgen.tensor import (
     when,
 )
 
+Format = Literal["bf16", "fp16", "fp32"]
 Precision = Literal["full", "bf16", "fp16", "fp32"]
 FULL = "full"
 FORMATS = {"bf16": (7, 127), "fp16": (10, 15), "fp32": (23, 127)}  # bits of the fraction, largest exponent
@@ -66,11 +68,15 @@ class Rounding:
         if block.value.dtype == object or self.holds(block):
             self.held.add(block)
             return block
-        rounded = apply("rounded", block, self.bits, self.smallest, self.beyond)
         with unrounded():
-            rounded = rounded.named(f"{block.name}{ENDING}", "left" if block.where == "left" else "below", block.indent)
+            where: Where = "left" if block.where == "left" else "below"
+            rounded = self.of(block, f"{block.name}{ENDING}", where, block.indent)
         self.held.add(rounded)
         return rounded
+
+    def of(self, x: Tensor, name: str, where: Where = "below", indent: int = 0) -> Tensor:
+        """x as the format holds it: a block. Any shape → same shape."""
+        return apply("rounded", x, self.bits, self.smallest, self.beyond).named(name, where, indent)
 
     def holds(self, tensor: Tensor) -> bool:
         """Whether the format holds its numbers as they are: rounded before, whole, or one of such."""
@@ -106,15 +112,19 @@ def _is_switch(tensor: Tensor) -> bool:
 
 def begin(trace: Trace, precision: str, c: Controls) -> None:
     """From here on new blocks are rounded to the format that the control says."""
-    if precision == FULL:
-        return
+    if precision != FULL:
+        trace.stored = cells(precision, c)
+
+
+def cells(precision: str, c: Controls) -> Rounding:
+    """What the format that the control says can hold, as blocks."""
     with section("Precision: which numbers there are"):
         bits, exponent = (_of_format(c, precision, i) for i in (0, 1))
         bits = bits.named("fraction_bits")
         exponent = exponent.named("largest_exponent")
         smallest = (2.0 ** (1.0 - exponent)).named("smallest")
         beyond = ((2.0 - 2.0 ** (-1.0 - bits)) * 2.0**exponent).named("beyond")
-    trace.stored = Rounding(bits, smallest, beyond)
+    return Rounding(bits, smallest, beyond)
 
 
 def _of_format(c: Controls, precision: str, which: int) -> Tensor:
@@ -131,7 +141,7 @@ def _of_format(c: Controls, precision: str, which: int) -> Tensor:
 def refuse_without_effect(trace: Trace) -> None:
     """Raise InputError when a model has nothing that a format could round."""
     if not any(tensor.op == "rounded" for tensor in trace.blocks.values()):
-        raise InputError("this model computes with whole numbers only, there is nothing to round: leave out --precision")
+        raise InputError("this model has whole numbers only, there is nothing to round: leave out --precision")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 
 from sheetgen.address import MAX_ROWS
 from sheetgen.errors import InputError
-from sheetgen.models import FAMILIES, MOST, Config, as_sizes, divisors
+from sheetgen.models import FAMILIES, MOST, Config, as_sizes, divisors, formats
 from sheetgen.ops import Array
 
 DEFAULT_TEXT = "the cat sat on the mat"
@@ -118,9 +118,11 @@ def request(preset: Preset, sizes: Mapping[str, Any], given: Given = Given()) ->
 def refuse_unread(name: str, family: type[Config], given: Given) -> None:
     """Raise InputError when something is given that the family does not read."""
     used = INPUTS[family.inputs][0]
-    for option in ("text", "tokens", "target", "pixels"):
-        if option not in used and getattr(given, option) is not None:
-            raise InputError(f"{name} does not read --{option}: give it {' or '.join(f'--{o}' for o in used)}")
+    for wrong in ("text", "tokens", "target", "pixels"):
+        if wrong not in used and getattr(given, wrong) is not None:
+            options = " or ".join(f"--{option}" for option in used)
+            instead = f"give it {options}" if used else "its numbers are typed into its sheet"
+            raise InputError(f"{name} does not read --{wrong}: {instead}")
 
 
 def _sentence(values: dict[str, Any], sizes: Mapping[str, Any], given: Given) -> Inputs:
@@ -218,6 +220,7 @@ INPUTS: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any], Mapping[str, 
     "sentence": (("text", "tokens"), _sentence),
     "translation": (("text", "tokens", "target"), _translation),
     "image": (("pixels",), _image),
+    "numbers": ((), lambda *_: ({}, formats.given())),
 }
 
 

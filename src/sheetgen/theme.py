@@ -369,9 +369,18 @@ RESIDUAL = {"embed", "skip_1", "skip_2", "mid", "added", "out"}
 OUTPUT = {"logits", "probs", "probs_max", "probs_exp", "probs_sum", "next_word", "next_prob", "label", "label_prob"}
 
 INFINITE = {"masked", "softmax_max", "with_forced"}  # may hold ±10⁹ for ±∞
+# Rows of a table about digits: as many as there is room for.
+AS_THEY_ARE = {"size", "step", "steps", "kept", "at_once", "kept_position", "gelu_difference"}
+AS_THEY_ARE |= {"gelu_exact", "gelu_tanh", "gelu_exact_kept", "gelu_tanh_kept"}
 WHOLE = {  # whole numbers by their nature, besides those that `_counts` finds
     "fraction_bits",
     "largest_exponent",
+    "exponent",
+    "nearest",
+    "key_wide",
+    "key_narrow",
+    "keys_wide",
+    "keys_narrow",
     "key_position",
     "query_position",
     "seen_position",
@@ -403,7 +412,7 @@ def role(tensor: Tensor) -> Role:
     if tensor.kind != "computed":
         return tensor.kind
     if tensor.op == "rounded":
-        return "activation" if tensor.operands[0].kind == "weight" else role(tensor.operands[0])
+        return role(tensor.operands[0]) if tensor.operands[0].kind == "computed" else "activation"
     if ".router." in f".{tensor.path}.":
         return "gate"
     groups: list[tuple[set[str], Role]] = [(ATTENTION, "attention"), (GATE, "gate"), (RESIDUAL, "residual")]
@@ -462,6 +471,8 @@ def number_format(tensor: Tensor) -> str:
         return "@"
     if tensor.kind == "weight":
         return "0.0###"
+    if tensor.name in AS_THEY_ARE:
+        return "General"
     if tensor.op == "rounded" or tensor.name == "error":
         return "0.000"
     if tensor.name == "relative":

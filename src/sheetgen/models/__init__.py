@@ -3,6 +3,7 @@
 from sheetgen.models.attention import Attention
 from sheetgen.models.base import MOST, Config, as_sizes, divisors, fit_a_worksheet, run
 from sheetgen.models.decoder import Decoder
+from sheetgen.models.formats import NumberFormats
 from sheetgen.models.mixture import Llama4, Mixture
 from sheetgen.models.nsa import Nsa, NsaLecture
 from sheetgen.models.seq2seq import Seq2Seq
@@ -13,7 +14,7 @@ FAMILIES: dict[str, type[Config]] = {
     family.family: family
     for family in (
         *(Attention, Decoder, Mixture, Llama4, Nsa, NsaLecture, Seq2Seq, Vit),
-        *(ReceptiveField, RollingBuffer, ChunkedPrefill, PackedPrompts),
+        *(ReceptiveField, RollingBuffer, ChunkedPrefill, PackedPrompts, NumberFormats),
     )
 }
 

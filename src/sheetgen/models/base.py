@@ -33,6 +33,8 @@ class Config:
     family: ClassVar[str]
     inputs: ClassVar[str] = "sentence"  # what the model is given: an entry of `presets.INPUTS`
 
+    rounds: ClassVar[bool] = True  # whether `precision` rounds its results; otherwise it has its own use for it
+
     controls: str = setting(
         "usual", "Controls on top of the model: usual, all (also those that make formulas long), none, or their names."
     )
@@ -107,9 +109,10 @@ def run(config: Config, source: Source) -> Trace:
     fit_a_worksheet(config)
     with Trace(source) as trace:
         controls = config.live()
-        precision.begin(trace, config.precision, controls)
+        if config.rounds:
+            precision.begin(trace, config.precision, controls)
         config.forward(controls)
-        if config.precision != precision.FULL:
+        if config.rounds and config.precision != precision.FULL:
             precision.refuse_without_effect(trace)
             with precision.once_more(trace):
                 config.forward(controls)
