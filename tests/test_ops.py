@@ -110,7 +110,7 @@ ROW, COLUMN, CELL = UP[1:2] + 1, UP[:, 1:2] + 2, np.array([[0.75]])
 TIES = np.array([[1.0, 2, 2], [3, 2, 2], [3, 2, 1], [0, 2, 2]])
 MASK = (X > 0).astype(float)
 FP16 = np.array([[10.0]]), np.array([[2.0**-14]]), np.array([[65520.0]])
-TINY = np.array([[0.0, -0.0, 2.0**-25, 3 * 2.0**-25], [2049.0, -2051.0, 65519.0, 2.0**-14]])  # ties, no normal numbers
+TINY = np.array([[0.0, -0.0, 1e-8, 1e-7], [2049.0, -2051.0, 65519.0, 2.0**-14]])  # ties; no normal numbers
 
 ON = array(["On"])
 

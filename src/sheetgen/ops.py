@@ -193,7 +193,8 @@ def _rounded(row: Index, column: Index, x: View, fraction_bits: View, smallest: 
     """A multiple of the step between neighbours, of two equally near ones the even; beyond the largest an error."""
     f, least, limit = (view.at(row, column, POWER) for view in (fraction_bits, smallest, beyond))
     cell, size = x.at(row, column, POWER), f"ABS({x.at(row, column)})"
-    step = f"2^(INT(LN(IF({size}<{least},{least},{size}))/LN(2))-{f})"
+    # 1.5 times the smallest: the logarithm of a power of 2 itself may come out just below a whole number.
+    step = f"2^(INT(LN(IF({size}<{least},1.5*{least},{size}))/LN(2))-{f})"
     nearest = f"INT({cell}/{step}+0.5)-1*(MOD({cell}/{step},2)=0.5)"
     return f"{step}*({nearest})/(1*({size}<{limit}))"
 

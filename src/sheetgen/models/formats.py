@@ -86,7 +86,8 @@ def _given(name: str) -> Tensor:
 def step_by_step(x: Tensor, rounding: Rounding) -> None:
     """x [1, n] → its size, the step between neighbours there, the nearest whole number of steps."""
     size = largest(x, 0.0 - x, rounding.smallest).named("size")
-    exponent = floor(log(size) / log(2.0)).named("exponent")
+    # The logarithm of a power of 2 may come out just below a whole number.
+    exponent = floor(log(size) / log(2.0) + 1e-12).named("exponent")
     step = (2.0 ** (exponent - rounding.bits)).named("step")
     steps = (x / step).named("steps")
     tie = equal(steps - 2.0 * floor(steps / 2.0), 0.5).named("tie")  # half a step above an even number of them
