@@ -617,6 +617,11 @@ def a_circle_beside_it(found: Parts) -> None:
 # --- Config ------------------------------------------------------------------------------------------------------
 
 
+@parts("no group of published models")
+def published_models_that_nobody_knows(found: Parts) -> None:
+    setting(found, "published", ' t="inlineStr"><is><t>nobody</t></is>')
+
+
 @parts("choose smaller sizes")
 def config_of_a_billion_cells(found: Parts) -> None:
     setting(found, "d_model", "<v>1000000000</v>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -217,3 +218,13 @@ def test_all_that_differ_are_told(built: Path) -> None:
     assert found[1].reason == "holds a number where a formula belongs"
     assert found[1].found == 1
     assert "2 more have other formulas" in sheetgen("check", "--static", path).out
+
+
+def test_a_row_of_ones_that_is_called_from_elsewhere(tmp_path: Path) -> None:
+    """One reference must cover a block and its row of ones: other ones of the same numbers do not do."""
+    book = read_book(build(tmp_path / "book.xlsx", "gpt2", "--layers", 2))
+    moved = dataclasses.replace(book, names=book.names | {"layer_0__norm_1_ones": book.names["layer_1__norm_1_ones"]})
+    difference = check_book(moved, STATIC).difference
+    assert difference is not None
+    assert "do not stand under each other" in difference.reason
+    assert check_book(moved).difference is None  # but the numbers are the same

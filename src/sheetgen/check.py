@@ -26,7 +26,7 @@ from sheetgen.book import Book, Formula, read_book
 from sheetgen.diagram import mirrors
 from sheetgen.engines import ENGINES, Values
 from sheetgen.errors import InputError
-from sheetgen.formula import Style, formulas_of
+from sheetgen.formula import ApartError, Style, formulas_of
 from sheetgen.lang import ENGLISH, catalogues, everywhere, speaking
 from sheetgen.layout import Label, Layout, lay_out
 from sheetgen.models import FAMILIES, Config, as_sizes, fit_a_worksheet, run
@@ -497,6 +497,8 @@ class _Comparison:
             expected = list(formulas_of(tensor, place, self.places, self.style))
         except KeyError:  # the name of an operand is gone, which is told of the operand
             return None
+        except ApartError as error:
+            return self._difference(area, f"cannot be computed: {error}", np.ones(place.shape, dtype=bool))
         wrong = np.zeros(place.shape, dtype=bool)
         for formula in expected:
             top, left = formula.range.top - place.top, formula.range.left - place.left
@@ -587,6 +589,8 @@ class _Comparison:
             return next((f.text for f in formulas if at in f.range), "")
         except KeyError as missing:
             return f"(cannot be written: the name of {missing.args[0]} is gone)"
+        except ApartError as error:
+            return f"(cannot be written: {error})"
 
 
 def _without_cells(path: str, reason: str) -> Difference:

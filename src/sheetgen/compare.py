@@ -117,13 +117,13 @@ def groups_of(models: Sequence[Ran]) -> list[str]:
 
 
 def toys(models: Sequence[Ran], names: Sequence[str] = ()) -> list[scale.Toy]:
-    """The rows of the workbook's own models in the table of published ones."""
-    known, found = scale.published(), []
+    """The rows of the workbook's own models in the table of published ones; raises InputError for an unknown group."""
+    found = []
     for model, name in itertools.zip_longest(models, names, fillvalue=scale.TOY):
         assert isinstance(model, Ran)
         own = str(model.build.get("published") or "").split(", ")[0]
         if own:
-            sizes = {**known[own].common, **scale.sizes_of(model.config)}
+            sizes = {**scale.find_group(own).common, **scale.sizes_of(model.config)}
             found.append(scale.Toy(sizes, model.trace.parameters(), str(name)))
     return found
 

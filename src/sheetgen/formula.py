@@ -72,12 +72,16 @@ class _Operand:
         return prefix + (first if part.shape == (1, 1) else f"{first}:{last}")
 
 
+class ApartError(ValueError):
+    """Blocks that one reference should cover do not stand right under each other."""
+
+
 def _joined(stack: Tensor, places: Mapping[str, Range]) -> Range:
     """The one range of parts that stand right under each other, such as a block and its row of ones."""
     parts = [places[str(part.path)] for part in stack.operands]
     for upper, lower in itertools.pairwise(parts):
         if (upper.bottom + 1, upper.left, upper.right) != (lower.top, lower.left, lower.right):
-            raise ValueError(f"{stack.operands} do not stand under each other")
+            raise ApartError(f"{' and '.join(map(str, stack.operands))} do not stand under each other")
     return Range(parts[0].sheet, parts[0].top, parts[0].left, parts[-1].bottom, parts[-1].right)
 
 

@@ -520,7 +520,7 @@ def table_of(names: Sequence[str], toys: Sequence[Toy], source: Columns | None =
     What a toy does not say is as in the first group. source: a workbook whose numbers count instead of the published
     ones. Raises InputError for an unknown group, groups of two kinds, or a size that a toy lacks.
     """
-    chosen = [_find_group(name) for name in names]
+    chosen = [find_group(name) for name in names]
     if len({group.equation for group in chosen}) != 1:
         raise InputError(f"{', '.join(names)} cannot share a table: their models are counted differently")
     equation = EQUATIONS[chosen[0].equation]
@@ -555,7 +555,8 @@ def _facts(models: Sequence[Model]) -> dict[str, list[float]]:
     }
 
 
-def _find_group(name: str) -> Group:
+def find_group(name: str) -> Group:
+    """A group of published models; raises InputError when there is none of that name."""
     known = published()
     if name not in known:
         raise InputError(f"{name!r} is no group of published models: choose one of {', '.join(known)}")
