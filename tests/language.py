@@ -126,6 +126,10 @@ def missing(code: str, some: Iterable[str] = ()) -> set[str]:
             known = names(make(name))
             for text in texts(build(Path(folder) / f"{name}.xlsx", name)):
                 found |= unknown(text, catalogue, known)
+        rounded = Path(folder) / "rounded.xlsx"
+        known = names(make("llama1", precision="bf16"))
+        for text in texts(build(rounded, "llama1", "--precision", "bf16")):
+            found |= unknown(text, catalogue, known)
         for a, b in COMPARED[: 1 if some else None]:
             path = Path(folder) / "compared.xlsx"
             assert sheetgen("compare", a, b, "-o", path, "--force").code == 0

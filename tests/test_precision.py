@@ -13,10 +13,13 @@ from helpers import Made, build, by_libreoffice, cells_of, edited, far, ids, mak
 from reference import softmax
 
 from sheetgen.check import check
+from sheetgen.errors import InputError
 from sheetgen.ops import OPS, Array
+from sheetgen.placed import place
 from sheetgen.precision import ENDING, FORMATS, TWIN
 from sheetgen.presets import all_presets
 from sheetgen.tensor import Tensor
+from sheetgen.weights import Drawn
 
 TYPES: dict[str, Any] = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
 
@@ -246,3 +249,20 @@ def test_number_formats_by_hand(tmp_path: Path) -> None:
     assert (refused.code, refused.err) == (
         2, "sheetgen: precision does not read --text: its numbers are typed into its sheet\n"
     )  # fmt: skip
+
+
+def test_a_model_beyond_the_format_is_not_written() -> None:
+    """Weights of a thousand make squares of millions, which bf16 holds and fp16 does not."""
+
+    class Large(Drawn):
+        def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
+            return np.asarray(1000 * super().weight(path, shape, around))
+
+    for name in ("bf16", "fp16"):
+        request = make("llama1", precision=name).request
+        made = make("llama1", precision=name, source=Large(0, "byhand", request.texts, request.arrays))
+        if name == "bf16":
+            place(made.request, {}, made.trace)
+            continue
+        with pytest.raises(InputError, match=r"layer_0\.\S+ becomes too large"):
+            place(made.request, {}, made.trace)

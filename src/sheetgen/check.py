@@ -238,12 +238,10 @@ def _run(book: Book, config: Config, workbook: _Workbook) -> Trace:
 def _finite(book: Book, config: Config, workbook: _Workbook) -> Trace:
     """The model with the numbers of the workbook; raises InputError where they grow beyond what a cell holds."""
     trace = _run(book, config, workbook)
-    for path, tensor in trace.blocks.items():
-        if tensor.value.dtype != object and not np.isfinite(tensor.value).all():
-            raise InputError(
-                f"{book.path}: {path} becomes too large, or no number, with the red cells and controls as they are: "
-                "make them smaller"
-            )
+    try:
+        trace.refuse_infinite("make red cells smaller, or set controls otherwise")
+    except InputError as error:
+        raise InputError(f"{book.path}: {error}") from None
     return trace
 
 

@@ -82,8 +82,10 @@ def place(
 ) -> Placed:
     """The model on its sheet, `free` rows below the title left free.
 
-    given_by: the model whose words and inputs it repeats, as far as both have them.
+    given_by: the model whose words and inputs it repeats, as far as both have them. Raises InputError when it has no
+    numbers that cells could hold, or finds no room.
     """
+    trace.refuse_infinite("choose other settings, smaller weights or inputs")
     links = _shared(given_by, trace) if given_by else {}
     return Placed(request, build, trace, lay_out(trace, sheet, free), key, title or request.preset.title, links)
 

@@ -119,6 +119,12 @@ class Trace:
         """The innermost frame that is open."""
         return self._frames[-1]
 
+    def refuse_infinite(self, remedy: str) -> None:
+        """Raise InputError when some block holds what is no number in a cell; `remedy` says how to mend it."""
+        for path, tensor in self.blocks.items():
+            if tensor.value.dtype != object and not np.isfinite(tensor.value).all():
+                raise InputError(f"{path} becomes too large, or no number: {remedy}")
+
     def parameters(self) -> int:
         """How many trainable numbers the model has."""
         return sum(t.value.size for t in self.blocks.values() if t.kind == "weight")

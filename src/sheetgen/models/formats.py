@@ -53,7 +53,7 @@ class NumberFormats(Config):
     rounds: ClassVar[bool] = False
 
     precision: Format = setting("bf16", "Number format that is shown first; a control.")
-    window: int = setting(4, "Keys that a query sees, its own included; beside it one fewer. A control.")
+    window: int = setting(4, "Keys that a query sees, its own included; beside it one fewer. A control.", low=2)
 
     def declare(self, c: Controls) -> None:
         c.group = "Window"
