@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,6 +202,9 @@ def _page(models: Sequence[Placed], sides: Sequence[Side], table: Table | None) 
     if any(path.startswith(f"{SCOPE}.{name}") for path in sheet.trace.blocks for name in NUMBERS):
         row = _place_numbers(sheet, [side.name for side in sides], models, row) + 2
     _place_outputs(sheet, [side.name for side in sides], row)
+    for cell in page.cells:  # models with options have long names
+        if cell.look == "TABLE_HEAD":
+            page.widths[cell.column] = max(page.widths[cell.column], 1.2 * len(str(cell.value)))
     return sheet
 
 
@@ -254,8 +258,7 @@ def _doc(setting: str, a: Placed, b: Placed) -> str:
     """The sentence that Config has for a setting."""
     docs: dict[str, str] = {}
     for model in (a, b):
-        fields: Mapping[str, Any] = type(model.request.config).__dataclass_fields__
-        docs |= {name: f.metadata["doc"] for name, f in fields.items()}
+        docs |= {f.name: f.metadata["doc"] for f in dataclasses.fields(model.request.config)}
     return docs.get(setting, "")
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 # By the setting and its new value, or by the setting alone.
 REASONS: Mapping[str | tuple[str, Any], str] = {
+    ("precision", "full"): "Every result keeps all its digits: the model as the equations have it.",
+    "precision": "Results are rounded to the numbers that a short format has: half the memory and traffic, and a small "
+    "error at every step. Below stands the same model without rounding.",
     ("norm", "rms"): "RMSNorm only divides by the size of the vector: no mean to take off, no shift to learn. It costs "
     "less and trains as well.",
     ("norm", "layer"): "LayerNorm also takes off the mean and learns a shift, besides the gain.",

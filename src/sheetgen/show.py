@@ -52,7 +52,8 @@ class _Map:
         line: list[Text] = []
         for item in [*frame.items, None]:
             if isinstance(item, Tensor):
-                line.append(self.block(item))
+                if item.op != "rounded":  # a step after the block that it rounds
+                    line.append(self.block(item))
                 continue
             if line:
                 node.add(Text("  ").join(line))
