@@ -59,4 +59,4 @@ mutations: ## Break every block of every preset in every way, and see that check
 	$(PYTHON) tests/mutations.py --write docs/mutations.md
 
 random: ## Build and check 300 random models of all presets; the seed is printed.
-	SHEETGEN_RANDOM=300 $(PYTHON) -m pytest -s tests/test_random.py
+	SHEETGEN_SECONDS=3000 $(PYTHON) -m pytest -s tests/test_random.py

@@ -1,7 +1,7 @@
-"""Random sizes of random presets: built, recalculated by `formulas`, equal to NumPy to 1e-9.
+"""Random sizes and options of random presets: built, recalculated by `formulas`, equal to NumPy to 1e-9.
 
-SHEETGEN_SEED repeats a run (the header of pytest shows it); SHEETGEN_RANDOM says how many, SHEETGEN_SECONDS for how
-long.
+SHEETGEN_SEED repeats a run (the header of pytest shows it). SHEETGEN_RANDOM says how many there are, SHEETGEN_SECONDS
+how long it goes on at most.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from helpers import sheetgen
 from sheetgen import presets
 from sheetgen.check import TOLERANCE, check
 
-COUNT = int(os.environ.get("SHEETGEN_RANDOM", "6"))
-SECONDS = float(os.environ.get("SHEETGEN_SECONDS", "60" if COUNT < 100 else "3000"))
+COUNT = int(os.environ.get("SHEETGEN_RANDOM", "300"))
+SECONDS = float(os.environ.get("SHEETGEN_SECONDS", "90"))
 SIZES = {
     "n_layers": (1, 2),
     "n_heads": (1, 2, 3, 4),
@@ -40,6 +40,10 @@ def options(draw: random.Random, preset: presets.Preset) -> list[str]:
     found = [text for name in names for text in ("--set", f"{name}={draw.choice(SIZES[name])}")]
     if "text" in presets.INPUTS[preset.family.inputs][0] and draw.random() < 0.7:
         found += ["--text", draw.choice(WORDS)]
+    if draw.random() < 0.2:
+        found += ["--controls", draw.choice(["all", "none"])]
+    if draw.random() < 0.1:
+        found += ["--precision", draw.choice(["bf16", "fp16", "fp32"])]
     found += ["--weights", draw.choice(["byhand", "normal"]), "--seed", str(draw.randrange(1000))]
     return [*found, "--formulas", draw.choice(["blocks", "cells"])]
 

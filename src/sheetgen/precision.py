@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from sheetgen.controls import Controls
 from sheetgen.errors import InputError
 from sheetgen.tensor import (
@@ -23,6 +25,7 @@ from sheetgen.tensor import (
     Trace,
     Where,
     apply,
+    constant,
     equal,
     less_equal,
     mean_square,
@@ -42,7 +45,7 @@ ENDING = "_rounded"
 TWIN = "full"  # path of the frame in which the model is computed without rounding
 EFFECT = "effect"
 
-# What only moves or picks numbers, and what has whole numbers as its result.
+# What only moves numbers, and what has whole numbers as its result: programs keep those as integers.
 MOVES = {"link", "rows", "columns", "stack", "join", "transpose", "flatten", "patches"}
 WHOLE = {"equal", "less", "less_equal", "lookup", "rank", "size", "floor"}
 
@@ -82,8 +85,10 @@ class Rounding:
         """Whether the format holds its numbers as they are: rounded before, whole, or one of such."""
         if tensor in self.held or tensor.kind in ("constant", "text"):
             return True
-        if tensor.kind != "computed" or tensor.op in WHOLE:
-            return tensor.kind == "computed"
+        if tensor.kind != "computed":
+            return False
+        if tensor.op in WHOLE:
+            return True
         if tensor.op == "number":
             return float(tensor.value[0, 0]).is_integer()
         if _is_switch(tensor):
@@ -119,23 +124,22 @@ def begin(trace: Trace, precision: str, c: Controls) -> None:
 def cells(precision: str, c: Controls) -> Rounding:
     """What the format that the control says can hold, as blocks."""
     with section("Precision: which numbers there are"):
-        bits, exponent = (_of_format(c, precision, i) for i in (0, 1))
-        bits = bits.named("fraction_bits")
-        exponent = exponent.named("largest_exponent")
+        bits = _of_format("fraction_bits", 0, precision, c)
+        exponent = _of_format("largest_exponent", 1, precision, c)
         smallest = (2.0 ** (1.0 - exponent)).named("smallest")
         beyond = ((2.0 - 2.0 ** (-1.0 - bits)) * 2.0**exponent).named("beyond")
     return Rounding(bits, smallest, beyond)
 
 
-def _of_format(c: Controls, precision: str, which: int) -> Tensor:
-    """A property of the format that the control says."""
+def _of_format(name: str, which: int, precision: str, c: Controls) -> Tensor:
+    """A property of the format that the control says, or of the only one. [1, 1]."""
     if "precision" not in c:
-        return number(FORMATS[precision][which])
+        return constant(name, np.array([[FORMATS[precision][which]]]), where="below")
     *others, last = FORMATS
     found = number(FORMATS[last][which])
-    for name in reversed(others):
-        found = when(c["precision"], name, float(FORMATS[name][which]), found)
-    return found
+    for other in reversed(others):
+        found = when(c["precision"], other, float(FORMATS[other][which]), found)
+    return found.named(name)
 
 
 def refuse_without_effect(trace: Trace) -> None:
