@@ -523,6 +523,16 @@ def test_numbers_that_no_cell_can_hold(tmp_path: Path, value: float) -> None:
     refused(copied(LLAMA, tmp_path, {}, spoiled), "model.norm.weight", "not finite")
 
 
+def test_a_signalling_nan_is_refused_without_a_warning(tmp_path: Path) -> None:
+    def spoiled(tensors: dict[str, Array]) -> dict[str, Array]:
+        tensors["model.norm.weight"] = np.full(tensors["model.norm.weight"].shape, 0x7F800001, np.uint32).view(
+            np.float32
+        )
+        return tensors
+
+    refused(copied(LLAMA, tmp_path, {}, spoiled), "model.norm.weight", "not finite")
+
+
 def test_unknown_number_format(tmp_path: Path) -> None:
     folder = copied(LLAMA, tmp_path, {}, lambda tensors: tensors | {"lm_head.weight": np.zeros((12, 8), dtype="i1")})
     refused(folder, "lm_head.weight is stored as I8")

@@ -40,7 +40,8 @@ class Checkpoint:
                 "save the model in one of them"
             )
         parts = [where] if only is None else [(slice(row, row + 1),) for row in only]
-        found = np.concatenate([np.asarray(tensor[part or (slice(None),)], dtype=float) for part in parts])
+        with np.errstate(invalid="ignore"):  # of a signalling NaN; it is refused below
+            found = np.concatenate([np.asarray(tensor[part or (slice(None),)], dtype=float) for part in parts])
         if not np.isfinite(found).all():
             raise InputError(f"{self.files[name]}: {name} holds a number that is not finite: no cell can show it")
         return found
