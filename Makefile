@@ -20,7 +20,7 @@ demo: ## Install sheetgen, build a workbook and check it.
 	sheetgen check generated/llama4.xlsx
 
 test: install ## Install, then run all tests on all cores.
-	$(PYTHON) -m pytest -n auto
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 test-hf: install ## Install torch and transformers, too, and compare random tiny models of theirs with ours.
 	$(PYTHON) -m pip install --quiet "$(TORCH)" "transformers>=5"
