@@ -578,3 +578,19 @@ def test_checking_changes_nothing(small: Path) -> None:
     sheetgen("check", small)
     assert small.read_bytes() == before
     assert [file.name for file in small.parent.iterdir()] == [small.name]
+
+
+def test_of_two_words_alike_either_is_right(tmp_path: Path) -> None:
+    """Where two are equally probable to within the tolerance, the last digit decides: no difference."""
+    sizes = ("--heads", 4, "--head-dim", 2, "--dim", 2, "--ffn", 1, "--controls", "all", "--formulas", "cells")
+    assert sheetgen("check", build(tmp_path / "book.xlsx", "transformer", *sizes, "--seed", 777)).code == 0
+
+
+def test_another_word_than_the_most_probable_is_named(tmp_path: Path) -> None:
+    def change(book: Any) -> None:
+        cells_of(book, "next_word")[0][-1].value = "=Model!" + cells_of(book, "vocabulary")[0][0].coordinate
+
+    path = build(tmp_path / "book.xlsx", "llama1", "--layers", 1, "--no-baseline")
+    difference = check_book(read_book(edited(path, change))).difference
+    assert difference is not None
+    assert difference.path == "next_word"

@@ -23,7 +23,7 @@ SIZES = {
     "n_heads": (1, 2, 3, 4),
     "n_kv_heads": (1, 2),
     "head_dim": (2, 4, 6),
-    "d_model": (2, 4, 6, 12),
+    "d_model": (4, 6, 12),  # LayerNorm makes ±1 of two features: ties, and the last digit decides who is chosen
     "d_ff": (1, 3, 8),
     "n_experts": (1, 2, 3),
     "top_k": (1, 2),

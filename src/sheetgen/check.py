@@ -31,7 +31,7 @@ from sheetgen.lang import ENGLISH, catalogues, everywhere, speaking
 from sheetgen.layout import Label, Layout, lay_out
 from sheetgen.models import FAMILIES, Config, as_sizes, fit_a_worksheet, run
 from sheetgen.notation import Notation
-from sheetgen.ops import Array, Limits
+from sheetgen.ops import OPS, Array, Limits
 from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE
 from sheetgen.placed import Ran, defined_name, workbook_path
 from sheetgen.resized import Resized, remarks
@@ -470,7 +470,9 @@ class _Comparison:
             return self._formulas_differ(area)
         if area.range.shape != area.tensor.shape:
             return self._other_size(area)
-        worst, wrong = _compare_values(self.values.range(area.range), area.tensor.value)
+        found = self.values.range(area.range)
+        worst, wrong = _compare_values(found, area.tensor.value)
+        wrong &= ~_as_likely(found, area.tensor)
         group.worst = max(group.worst, worst)
         if wrong.any():
             return self._difference(area, "is not what the model computes", wrong)
@@ -635,6 +637,30 @@ def _frames(frame: Frame, above: str = "") -> Iterator[tuple[str, Frame]]:
             title = f"{above} › {item.title}" if above else item.title
             yield title, item
             yield from _frames(item, title)
+
+
+def _as_likely(found: Array, tensor: Tensor) -> Array:
+    """Where the most probable word is another one than the model's, but just as probable: the last digit decides."""
+    words = _likeliest(tensor)
+    if words is None:
+        return np.zeros(found.shape, dtype=bool)
+    return np.array(
+        [[word in right for word, right in zip(*row, strict=True)] for row in zip(found, words, strict=True)]
+    )
+
+
+def _likeliest(tensor: Tensor) -> Array | None:
+    """The set of words that are most probable to within the tolerance, cell by cell; None for any other tensor."""
+    if tensor.op in ("link", "transpose", "rows", "columns"):
+        inner = _likeliest(tensor.operands[0])
+        return None if inner is None else OPS[tensor.op].numpy(inner, **tensor.settings)
+    if tensor.op != "likeliest":
+        return None
+    probs, vocabulary = (operand.value for operand in tensor.operands)
+    sets = np.empty((1, probs.shape[1]), dtype=object)
+    for column, p in enumerate(probs.T):
+        sets[0, column] = set(vocabulary.ravel()[p >= p.max() - TOLERANCE])
+    return sets
 
 
 def _compare_values(found: Array, expected: Array) -> tuple[float, Array]:
