@@ -472,8 +472,9 @@ class _Comparison:
             return self._other_size(area)
         found = self.values.range(area.range)
         worst, wrong = _compare_values(found, area.tensor.value)
-        wrong &= ~_as_likely(found, area.tensor)
         group.worst = max(group.worst, worst)
+        if wrong.any():
+            wrong &= ~_as_likely(found, area.tensor)
         if wrong.any():
             return self._difference(area, "is not what the model computes", wrong)
         if area.tensor.kind != "computed":

@@ -109,6 +109,10 @@ class Trace:
             if not inner.items:
                 outer.items.remove(inner)
 
+    def kept(self, block: Tensor) -> Tensor:
+        """What others compute with in place of a new block."""
+        return self.stored(block) if self.stored else block
+
     def first(self, name: str) -> Tensor | None:
         """While the model is computed once more: the block of this name from the first time."""
         path = _inside(self._frames[-1], name)
@@ -224,7 +228,7 @@ class Tensor:
         if first is not None and first.op == tensor.op and first.blocks_used() == tensor.blocks_used():
             return first  # it would be the same once more
         trace.add(tensor, name)
-        return trace.stored(tensor) if trace.stored else tensor
+        return trace.kept(tensor)
 
     def blocks_used(self) -> list[Tensor]:
         """The named tensors that its formula refers to, each once, in the order of the formula."""
@@ -353,7 +357,7 @@ def weight(
         return first.named(name, where)
     tensor = _leaf(Tensor(np.empty((rows, columns)), kind="weight", axes=axes), name, where)
     tensor.value = trace.source.weight(str(tensor.path), (rows, columns), around)
-    return trace.stored(tensor) if trace.stored else tensor
+    return trace.kept(tensor)
 
 
 Weight = Callable[..., Tensor]  # (name, rows, columns, axes=, around=, where=) → Tensor, as `weight`
