@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 PRESETS := llama1 llama2 llama3 llama4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-hf lint format types generated gallery benchmark fuzz kills mutations words random
+.PHONY: help install demo test test-hf lint format types generated gallery benchmark same-bytes fuzz kills mutations words random
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -26,9 +26,10 @@ test-hf: install ## Install torch and transformers, too, and compare random tiny
 	$(PYTHON) -m pip install --quiet "$(TORCH)" "transformers>=5"
 	$(PYTHON) -m pytest -n auto -m hf tests/test_hf.py
 
-lint: ## Look for mistakes and for code that is not formatted.
+lint: ## Look for mistakes, for code that is not formatted, and for imports that point the wrong way.
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
+	lint-imports --no-logo
 
 format: ## Format the code and mend what can be mended.
 	$(PYTHON) -m ruff check --fix
@@ -45,6 +46,9 @@ gallery: ## Draw every preset's Map and Model into docs/gallery (needs LibreOffi
 
 benchmark: ## Time build and check, small to large, beside other programs; writes docs/benchmarks.md (half an hour).
 	$(PYTHON) benchmarks/benchmark.py --write docs/benchmarks.md
+
+same-bytes: ## Compare all that is written with a commit before: make same-bytes BEFORE=before.json (see the script).
+	$(PYTHON) tests/same_bytes.py compare $(BEFORE)
 
 fuzz: ## Break 10,000 files and options at random, and see that each is refused in a line (half an hour).
 	$(PYTHON) tests/fuzz.py

@@ -37,8 +37,8 @@ import xlsxwriter
 
 from sheetgen.cli import commands
 from sheetgen.engines import soffice
-from sheetgen.engines.with_libreoffice import _ALWAYS_RECALCULATE, drop_cached_values
-from sheetgen.sheets import read_outline, read_sheet, read_strings
+from sheetgen.engines.libreoffice import _ALWAYS_RECALCULATE, drop_cached_values
+from sheetgen.xlsx.parts import read_outline, read_sheet, read_strings
 
 WORDS = " ".join(f"w{i}" for i in range(16))
 LLAMA = f"llama1 --weights normal --text '{WORDS}'"
@@ -63,9 +63,9 @@ COMPILED: dict[str, str] = {}  # where the processes keep their compiled modules
 LONG = 20  # seconds; what takes longer is run once, since chance matters less
 
 EXCEL_MODEL = "from formulas.excel import ExcelModel; ExcelModel().loads({!r}).finish().calculate()"
-BUILD_IMPORTS = "from sheetgen import changes, cli, diagram, pictures, presets, scale, seal, weights, write"
+BUILD_IMPORTS = "import sheetgen.cli, sheetgen.model.presets, sheetgen.sheet.pages.published, sheetgen.xlsx.write"
 EXCEL_MODEL_IMPORTS = "import formulas.excel, formulas.functions as f; f.get_functions()"
-CHECK_IMPORTS = "import sheetgen.check, sheetgen.report, sheetgen.many, sheetgen.engines.with_formulas"
+CHECK_IMPORTS = "import sheetgen.proof.check, sheetgen.proof.report, sheetgen.proof.many, sheetgen.engines.formulas"
 IRONCALC_IMPORTS = "import ironcalc"
 IRONCALC = "import ironcalc; ironcalc.load_from_xlsx({!r}, 'en', 'UTC', 'en').evaluate()"
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sheetgen.engines.with_libreoffice import recalculated_copy
-from sheetgen.presets import all_presets
+from sheetgen.engines.libreoffice import recalculated_copy
+from sheetgen.model.presets import all_presets
 
 GOAL = 2.0
 

@@ -1,1 +1,1 @@
-"""Presets: one TOML file for each, found through `importlib.resources` wherever sheetgen is installed."""
+"""Presets: one TOML file for each, found by `base.files` wherever sheetgen is installed."""

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from helpers import build
 
-from sheetgen.book import read_book
 from sheetgen.engines import ENGINES
-from sheetgen.models import Config, Vit
-from sheetgen.ops import Array
-from sheetgen.placed import defined_name
+from sheetgen.model.families import Config, Vit
+from sheetgen.sheet.workbook import defined_name
+from sheetgen.trace.ops import Array
+from sheetgen.xlsx.read import read_book
 
 FOLDER = Path(__file__).parent / "golden"
 # A folder with config.json, model.safetensors and expected.npz is tested by standing here.

@@ -14,19 +14,19 @@ import numpy as np
 import openpyxl
 import pytest
 
-from sheetgen import presets
-from sheetgen.book import Book, read_book
-from sheetgen.check import Report, check_book
 from sheetgen.cli import main
 from sheetgen.engines import ENGINES, Values, available
-from sheetgen.engines.with_libreoffice import recompute_all
-from sheetgen.layout import Layout, lay_out
-from sheetgen.models import run
-from sheetgen.ops import Array
-from sheetgen.placed import defined_name
-from sheetgen.presets import Request
-from sheetgen.tensor import Source, Trace
-from sheetgen.weights import Drawn, Style
+from sheetgen.engines.libreoffice import recompute_all
+from sheetgen.model import presets
+from sheetgen.model.families import run
+from sheetgen.model.presets import Request
+from sheetgen.model.weights import Drawn, Style
+from sheetgen.proof.check import Report, check_book
+from sheetgen.sheet.layout import Layout, lay_out
+from sheetgen.sheet.workbook import defined_name
+from sheetgen.trace.ops import Array
+from sheetgen.trace.tensor import Source, Trace
+from sheetgen.xlsx.read import Book, read_book
 
 PRESETS = ("llama1", "llama2", "llama3", "llama4")
 RED = "FFFFC7C7"  # as openpyxl tells the fill of a trainable cell

@@ -13,11 +13,15 @@ from xml.etree import ElementTree
 
 from helpers import Made, build, make, sheetgen
 
-from sheetgen import changes, compare, presets, reasons, scale, sources, words
-from sheetgen.lang import Catalogue, catalogues
-from sheetgen.models import FAMILIES
-from sheetgen.models.base import ALIKE
-from sheetgen.ops import OPS
+from sheetgen.base.lang import Catalogue, catalogues
+from sheetgen.model import presets
+from sheetgen.model.config import ALIKE
+from sheetgen.model.families import FAMILIES
+from sheetgen.sheet.pages import baseline, published
+from sheetgen.text import blocks as words
+from sheetgen.text import reasons, sources
+from sheetgen.trace.ops import OPS
+from sheetgen.workbooks import compare
 
 SHAPE = re.compile(r" +\d+×\d+$")  # behind the name of a block
 # Without a word: numbers and signs; cells; the sheets that are linked to; names of blocks (`layer_*.W_O`), one setting
@@ -65,7 +69,7 @@ def names(made: Made) -> set[str]:
     found = {"blocks", "cells", "byhand", "en", *catalogues(), "Model", "Map", "Config", "Contents", "Scale"}
     found |= {request.preset.name, request.preset.title, request.preset.paper, request.config.family}
     found |= {", ".join(request.preset.published), "preset", "family", "language", "published", "seed", "weights"}
-    found |= {"formulas", "cut", *scale.SIZES, *scale.CONTROLS}
+    found |= {"formulas", "cut", *published.SIZES, *published.CONTROLS}
     for f in dataclasses.fields(request.config):
         value = getattr(request.config, f.name)
         found |= {f.name, ("yes" if value else "no") if isinstance(value, bool) else str(value)}
@@ -82,10 +86,10 @@ def names(made: Made) -> set[str]:
             found |= {words.equation(tensor), f"{tensor.name} = {words.equation(tensor)}"}
         if tensor.kind == "text":
             found |= set(map(str, tensor.value.flat))
-    groups = [scale.published()[name] for name in request.preset.published]
+    groups = [published.published()[name] for name in request.preset.published]
     found |= {", ".join(group.title for group in groups)} | {m.name for group in groups for m in group.models}
     if groups:
-        table = scale.table(request.preset.published, scale.sizes_of(request.config), trace.parameters())
+        table = published.table(request.preset.published, published.sizes_of(request.config), trace.parameters())
         for tensor in (t for t in table.trace.blocks.values() if t.kind == "computed"):
             equation = f"{tensor.name} = {words.equation(tensor).replace(' ⊙ ', '·')}"
             found.add(equation)
@@ -106,21 +110,21 @@ def in_the_code() -> set[str]:
     found |= {*words.TITLES.values(), *words.SENTENCES.values(), *words.CONTROLS.values(), *words.SWITCHES.values()}
     found |= {text for pair in (*words.ENDINGS.values(), *words.BEGINNINGS.values()) for text in pair}
     found |= {*words.AXES.values(), *(f"Unit: {unit}." for unit in words.UNITS.values())}
-    found |= {*changes.COLUMNS, *changes.COLUMNS.values()}
+    found |= {*baseline.COLUMNS, *baseline.COLUMNS.values()}
     found |= {*reasons.REASONS.values(), reasons.GROUPED, reasons.UNGROUPED, *compare.NUMBERS.values()}
     found |= {f.metadata["doc"] for family in FAMILIES.values() for f in dataclasses.fields(family)}
     found |= {preset.summary for preset in presets.all_presets().values()}
-    found |= {size.doc for size in scale.SIZES.values()}
-    found |= {text for column in scale.COLUMNS.values() for text in (column.doc, column.head, column.part)}
-    found |= {text for control in scale.CONTROLS.values() for text in (control.doc, control.head)}
-    found |= {doc for equation in scale.EQUATIONS.values() for doc in equation.docs.values()}
-    return found | {model.note for group in scale.published().values() for model in group.models}
+    found |= {size.doc for size in published.SIZES.values()}
+    found |= {text for column in published.COLUMNS.values() for text in (column.doc, column.head, column.part)}
+    found |= {text for control in published.CONTROLS.values() for text in (control.doc, control.head)}
+    found |= {doc for equation in published.EQUATIONS.values() for doc in equation.docs.values()}
+    return found | {model.note for group in published.published().values() for model in group.models}
 
 
 def missing(code: str, some: Iterable[str] = ()) -> set[str]:
     """What the language lacks: of the tables in the code, and of the workbooks of some presets or all."""
     catalogue = catalogues()[code]
-    found = {lack for text in in_the_code() for lack in unknown(text, catalogue, set(scale.SIZES))}
+    found = {lack for text in in_the_code() for lack in unknown(text, catalogue, set(published.SIZES))}
     with tempfile.TemporaryDirectory() as folder:
         for name in some or presets.all_presets():
             known = names(make(name))

@@ -28,17 +28,19 @@ from unittest import mock
 import numpy as np
 from helpers import build
 
-from sheetgen import check as checking
-from sheetgen import presets, scale
-from sheetgen.address import Range, parse_range
-from sheetgen.book import Book, Constant, Formula, Sheet, read_book, tokens
-from sheetgen.check import STATIC, Report, check_book
-from sheetgen.engines import ENGINES, Values, cut, with_formulas
-from sheetgen.formula import Style, formulas_of
-from sheetgen.layout import lay_out
-from sheetgen.models import run
-from sheetgen.notation import Notation
-from sheetgen.tensor import Tensor
+from sheetgen.base.cells import Range, parse_range
+from sheetgen.engines import ENGINES, Values, cut
+from sheetgen.engines import formulas as formulas_engine
+from sheetgen.model import presets
+from sheetgen.model.families import run
+from sheetgen.proof import check as checking
+from sheetgen.proof.check import STATIC, Report, check_book
+from sheetgen.proof.notation import Notation
+from sheetgen.sheet.formula import Style, formulas_of
+from sheetgen.sheet.layout import lay_out
+from sheetgen.sheet.pages import published
+from sheetgen.trace.tensor import Tensor
+from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book, tokens
 
 STYLES: tuple[Style, ...] = ("blocks", "cells")
 At = tuple[str, int, int]  # sheet, row and column
@@ -89,12 +91,12 @@ class Lab:
         self.book = book
         self.formulas = [formula for sheet in book.sheets.values() for formula in sheet.formulas]
         self.number = {id(formula): i for i, formula in enumerate(self.formulas)}
-        self._split = with_formulas._Splitter(book)
+        self._split = formulas_engine._Splitter(book)
         self._pieces = [self._split(formula) for formula in self.formulas]
-        self._empty = {name: with_formulas._grid(sheet) for name, sheet in book.sheets.items()}
-        owners = with_formulas._owners(self._empty, self.formulas)
-        needs = with_formulas._needs(owners, [ranges for _, ranges in self._pieces])
-        order = with_formulas._Order(needs).groups(range(len(needs)))
+        self._empty = {name: formulas_engine._grid(sheet) for name, sheet in book.sheets.items()}
+        owners = formulas_engine._owners(self._empty, self.formulas)
+        needs = formulas_engine._needs(owners, [ranges for _, ranges in self._pieces])
+        order = formulas_engine._Order(needs).groups(range(len(needs)))
         self._position = {i: position for position, (i,) in enumerate(order)}
         self._users = defaultdict(set)
         for user, needed in enumerate(needs):
@@ -102,11 +104,11 @@ class Lab:
                 self._users[i].add(user)
         self._owner = {name: np.full(grid.shape, -1, np.int32) for name, grid in self._empty.items()}
         for i, formula in enumerate(self.formulas):
-            with_formulas._put(self._owner, formula.range, i)
+            formulas_engine._put(self._owner, formula.range, i)
         self._functions: dict[Any, Any] = {}
         self._grids = {name: grid.copy() for name, grid in self._empty.items()}
         for i in sorted(range(len(self.formulas)), key=self._position.__getitem__):
-            with_formulas._put(self._grids, self.formulas[i].range, self._compute(self.formulas[i], self._grids))
+            formulas_engine._put(self._grids, self.formulas[i].range, self._compute(self.formulas[i], self._grids))
         self.values = Values({name: _shown(grid) for name, grid in self._grids.items()})
         self.areas = list(self._areas())
         self.owner_of = {area.path: area.range for area in self.areas[::-1]}
@@ -134,15 +136,15 @@ class Lab:
         template, ranges = (
             self._pieces[self.number[id(formula)]] if id(formula) in self.number else self._split(formula)
         )
-        own = formula.range if with_formulas._TAKES_OWN_CELL.search(template) else None
+        own = formula.range if formulas_engine._TAKES_OWN_CELL.search(template) else None
         key = template, own
         if key not in self._functions:
-            self._functions[key] = with_formulas._compile(template, len(ranges), own)
+            self._functions[key] = formulas_engine._compile(template, len(ranges), own)
         try:
             with np.errstate(all="ignore"):
-                values = [with_formulas._take(grids, area) for area in ranges]
-                return with_formulas._fit(self._functions[key](values, ranges), formula)
-        except with_formulas._FormulaError as failure:
+                values = [formulas_engine._take(grids, area) for area in ranges]
+                return formulas_engine._fit(self._functions[key](values, ranges), formula)
+        except formulas_engine._FormulaError as failure:
             return failure.error
 
     def recompute(self, mutation: Mutation, thorough: bool) -> Broken:
@@ -155,13 +157,13 @@ class Lab:
         removed = [self.number[id(formula)] for formula in mutation.removed]
         if self._circular(mutation, removed):
             if thorough:  # let the engine itself find the circle
-                values = with_formulas.recompute(book.path, book)
+                values = formulas_engine.recompute(book.path, book)
                 everywhere = [Range(name, 0, 0, grid.shape[0] - 1, grid.shape[1] - 1)
                               for name, grid in values.sheets.items()]  # fmt: skip
                 return Broken(book, values, True, everywhere)
             shown = {name: grid.copy() for name, grid in self.values.sheets.items()}
             for formula in mutation.added:
-                with_formulas._put(shown, formula.range, str(with_formulas.CYCLE))
+                formulas_engine._put(shown, formula.range, str(formulas_engine.CYCLE))
             return Broken(book, Values(shown), True, [formula.range for formula in mutation.added])
         grids = {name: grid.copy() for name, grid in self._grids.items()}
         shown = {name: grid.copy() for name, grid in self.values.sheets.items()}
@@ -170,13 +172,13 @@ class Lab:
             grids[sheet][row, column] = value
             touched.append(Range(sheet, row, column, row, column))
         for formula in mutation.added:
-            with_formulas._put(grids, formula.range, self._compute(formula, grids))
+            formulas_engine._put(grids, formula.range, self._compute(formula, grids))
         changed = self._changed(touched, grids)
         if thorough or not changed:
             touched += self._follow(touched, removed, grids)
             changed = changed or self._changed(touched, grids)
         for area in touched:
-            with_formulas._put(shown, area, _shown(with_formulas._take(grids, area)))
+            formulas_engine._put(shown, area, _shown(formulas_engine._take(grids, area)))
         return Broken(book, Values(shown), changed, touched)
 
     def _circular(self, mutation: Mutation, removed: list[int]) -> bool:
@@ -199,9 +201,9 @@ class Lab:
             area = self.formulas[i].range
             new = np.empty(area.shape, object)
             new[...] = self._compute(self.formulas[i], grids)
-            if np.array_equal(new, with_formulas._take(self._grids, area)):
+            if np.array_equal(new, formulas_engine._take(self._grids, area)):
                 continue
-            with_formulas._put(grids, area, new)
+            formulas_engine._put(grids, area, new)
             found.append(area)
             for user in self._users[i] - known:
                 known.add(user)
@@ -209,7 +211,7 @@ class Lab:
         return found
 
     def _changed(self, touched: list[Range], grids: dict[str, np.ndarray]) -> bool:
-        new = (_shown(with_formulas._take(grids, area)) for area in touched)
+        new = (_shown(formulas_engine._take(grids, area)) for area in touched)
         return any(_other(self.values.range(area), values) for area, values in zip(touched, new, strict=True))
 
     def _owners(self, area: Range) -> set[int]:
@@ -240,7 +242,7 @@ class Lab:
 
 
 def _shown(grid: np.ndarray) -> np.ndarray:
-    return with_formulas.mapped(with_formulas.outward, grid)
+    return formulas_engine.mapped(formulas_engine.outward, grid)
 
 
 def _other(before: np.ndarray, after: np.ndarray) -> bool:
@@ -592,7 +594,7 @@ def remembered(dirty: Callable[[Range], bool]) -> Iterator[None]:
     with (
         mock.patch.object(checking, "run", once(run, lambda config, _: config)),
         mock.patch.object(checking, "lay_out", once(lay_out, lambda trace, *_: id(trace))),
-        mock.patch.object(scale, "table_of", once(scale.table_of, lambda groups, *_: tuple(groups))),
+        mock.patch.object(published, "table_of", once(published.table_of, lambda groups, *_: tuple(groups))),
         mock.patch.object(checking, "formulas_of", once(formulas_of, lambda tensor, place, *_: (id(tensor), place))),
         mock.patch.object(checking, "Notation", once(Notation, lambda _: "")),
         mock.patch.object(comparison, "_areas", touched_areas),
@@ -620,7 +622,7 @@ def try_all(preset: str, style: str, every: int = 1, *options: object) -> Result
                         grid[:] = False
                         for area in made.touched:
                             if area.sheet == name:
-                                with_formulas._put(dirty, area, True)
+                                formulas_engine._put(dirty, area, True)
                     _judge(lab, mutation, made, result)
     return result
 

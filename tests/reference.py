@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen.ops import Array
+from sheetgen.trace.ops import Array
 
 # What the controls of the sheet say when nobody has turned them; those of the sizes are the sizes'.
 USUAL = {

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from helpers import build, cells_of, edited, needs_libreoffice, sheetgen
 
-from sheetgen import presets
-from sheetgen.models import run
-from sheetgen.ops import Array
-from sheetgen.weights import Drawn
+from sheetgen.model import presets
+from sheetgen.model.families import run
+from sheetgen.model.weights import Drawn
+from sheetgen.trace.ops import Array
 
 
 def softmax(scores: Array) -> Array:

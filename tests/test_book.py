@@ -11,9 +11,9 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from sheetgen import guard
-from sheetgen.address import Range
-from sheetgen.book import BookError, check_file, read_book
+from sheetgen.base.cells import Range
+from sheetgen.xlsx import guard
+from sheetgen.xlsx.read import BookError, check_file, read_book
 
 SHEET = "xl/worksheets/sheet1.xml"
 
@@ -115,7 +115,7 @@ def test_no_permission(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> NoReturn:
         raise PermissionError
 
-    monkeypatch.setattr("sheetgen.guard.os.open", denied)  # chmod does not stop root
+    monkeypatch.setattr("sheetgen.base.files.os.open", denied)  # chmod does not stop root
     refused(path, "permission")
 
 

@@ -11,11 +11,11 @@ import pytest
 from helpers import build, cells_of, edited, make, needs_libreoffice
 from test_growth import row_through, wider_values
 
-from sheetgen.address import Range
-from sheetgen.book import Book, read_book
-from sheetgen.changes import BASELINE, COLUMNS, SWITCH
-from sheetgen.check import check, standing
+from sheetgen.base.cells import Range
 from sheetgen.engines import ENGINES, Values
+from sheetgen.proof.check import check, standing
+from sheetgen.sheet.pages.baseline import BASELINE, COLUMNS, SWITCH
+from sheetgen.xlsx.read import Book, read_book
 
 WEIGHT, NEW = "layer_0__W_O", 5.0
 LLAMA1 = make("llama1")

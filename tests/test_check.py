@@ -24,13 +24,14 @@ import pytest
 from helpers import Result, build, cells_of, edited, far, make, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgen import scale
-from sheetgen.address import Range, cell_name
-from sheetgen.book import Book, Constant, Formula, Sheet, read_book
-from sheetgen.check import Report, check_book
-from sheetgen.diagram import mirrors
-from sheetgen.engines import ENGINES, Values, with_formulas
-from sheetgen.tensor import Frame, Trace
+from sheetgen.base.cells import Range, cell_name
+from sheetgen.engines import ENGINES, Values
+from sheetgen.engines import formulas as formulas_engine
+from sheetgen.proof.check import Report, check_book
+from sheetgen.sheet.pages import published
+from sheetgen.sheet.pages.map import mirrors
+from sheetgen.trace.tensor import Frame, Trace
+from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book
 
 EXHAUSTIVE = bool(os.environ.get("SHEETGEN_EXHAUSTIVE"))
 SIZES: dict[str, Any] = {} if EXHAUSTIVE else {"n_heads": 2, "n_kv_heads": 1, "n_experts": 2}
@@ -60,7 +61,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     functions: dict[Any, Any] = {}
     results: dict[Any, np.ndarray] = {}
     learning = True
-    compiled = with_formulas._compile
+    compiled = formulas_engine._compile
 
     def compile_once(template: str, count: int, own: Range | None) -> Any:
         if (template, own) not in functions:
@@ -79,7 +80,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         return remember
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(with_formulas, "_compile", compile_once)
+        patch.setattr(formulas_engine, "_compile", compile_once)
         recompute = ENGINES["formulas"]
         values = recompute(book.path, book)
         learning = False
@@ -95,7 +96,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield found
 
 
-SCALE = scale.table(["llama4"], scale.sizes_of(LLAMA4.request.config), LLAMA4.trace.parameters())
+SCALE = published.table(["llama4"], published.sizes_of(LLAMA4.request.config), LLAMA4.trace.parameters())
 
 
 def owners_of(trace: Trace) -> dict[tuple[str, int, int], tuple[str, str]]:

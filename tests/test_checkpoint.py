@@ -16,14 +16,14 @@ import pytest
 from helpers import build, cells_of, sheetgen
 from safetensors.numpy import load_file, save_file
 
-from sheetgen import convert as convert_module
-from sheetgen.architectures import ARCHITECTURES, Settings
-from sheetgen.checkpoint import open_checkpoint
-from sheetgen.convert import cell_words, convert
-from sheetgen.errors import InputError
-from sheetgen.models import run
-from sheetgen.ops import Array
-from sheetgen.presets import Given
+from sheetgen.base.errors import InputError
+from sheetgen.huggingface import convert as convert_module
+from sheetgen.huggingface.architectures import ARCHITECTURES, Settings
+from sheetgen.huggingface.convert import cell_words, convert
+from sheetgen.huggingface.files import open_checkpoint
+from sheetgen.model.families import run
+from sheetgen.model.presets import Given
+from sheetgen.trace.ops import Array
 
 LLAMA, GPT2, MIXTRAL, SCOUT = (goldens.FOLDER / name for name in ("llama1", "gpt2", "mixtral", "llama4_scout"))
 

@@ -13,13 +13,14 @@ import openpyxl
 import pytest
 from helpers import by_libreoffice, cells_of, edited, make, right_in_both, sheetgen
 
-from sheetgen import compare, differ, scale
-from sheetgen.address import Range, parse_range
-from sheetgen.book import Book, read_book
-from sheetgen.check import check_book
+from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import ENGINES, Values
-from sheetgen.models import FAMILIES
-from sheetgen.reasons import REASONS, reason
+from sheetgen.model.families import FAMILIES
+from sheetgen.proof.check import check_book
+from sheetgen.sheet.pages import published as scale
+from sheetgen.text.reasons import REASONS, reason
+from sheetgen.workbooks import blame, compare
+from sheetgen.xlsx.read import Book, read_book
 
 PAIRS = [
     ("llama1", "llama2"),
@@ -134,7 +135,7 @@ def test_equal_models_differ_in_nothing(tmp_path: Path) -> None:
 
 def test_causes_of_gpt2_and_llama1() -> None:
     a, b = make("gpt2"), make("llama1")
-    found = {c.setting: c for c in differ.causes(a.request.config, b.request.config, a.trace, b.trace)}
+    found = {c.setting: c for c in blame.causes(a.request.config, b.request.config, a.trace, b.trace)}
     assert {"positions", "norm", "attention_bias", "gated", "activation", "tied"} <= set(found)
     norms = {row.name for row in found["norm"].rows}
     assert {"layer_*.norm_1", "final_norm", "layer_*.b_norm_1"} <= norms
@@ -145,7 +146,7 @@ def test_causes_of_gpt2_and_llama1() -> None:
 
 def test_a_part_that_one_model_lacks_is_one_row() -> None:
     a, b = make("llama3"), make("llama4")
-    rows = [row for c in differ.causes(a.request.config, b.request.config, a.trace, b.trace) for row in c.rows]
+    rows = [row for c in blame.causes(a.request.config, b.request.config, a.trace, b.trace) for row in c.rows]
     (experts,) = [row for row in rows if row.name == "layer_*.expert_*"]
     assert (experts.whole, experts.where) == (True, "layers 0, 1, experts 0–2")
     assert set(experts.paths) == {path for path in b.trace.blocks if re.match(r"layer_\d\.expert_\d\.", path)}
@@ -153,17 +154,17 @@ def test_a_part_that_one_model_lacks_is_one_row() -> None:
 
 def test_the_other_way_round_the_same_blocks() -> None:
     a, b = make("llama4"), make("llama1")
-    there = differ.causes(a.request.config, b.request.config, a.trace, b.trace)
-    back = differ.causes(b.request.config, a.request.config, b.trace, a.trace)
+    there = blame.causes(a.request.config, b.request.config, a.trace, b.trace)
+    back = blame.causes(b.request.config, a.request.config, b.trace, a.trace)
     blocks = [{c.setting: {p for row in c.rows for p in row.paths} for c in causes} for causes in (there, back)]
     assert blocks[0] == blocks[1]
 
 
 def test_places() -> None:
-    assert differ.places(["layer_0.norm_1", "layer_1.norm_1", "layer_3.norm_1"]) == "layers 0, 1, 3"
-    assert differ.places([f"layer_{i}.head_{j}.Q" for i in (0, 1) for j in range(3)]) == "layers 0, 1, heads 0–2"
-    assert differ.places(["layer_0.head_1.Q", "layer_1.head_0.Q"]) == "layer 0, head 1; layer 1, head 0"
-    assert differ.places(["probs"]) == ""
+    assert blame.places(["layer_0.norm_1", "layer_1.norm_1", "layer_3.norm_1"]) == "layers 0, 1, 3"
+    assert blame.places([f"layer_{i}.head_{j}.Q" for i in (0, 1) for j in range(3)]) == "layers 0, 1, heads 0–2"
+    assert blame.places(["layer_0.head_1.Q", "layer_1.head_0.Q"]) == "layer 0, head 1; layer 1, head 0"
+    assert blame.places(["probs"]) == ""
 
 
 def test_every_setting_of_a_language_model_has_its_reason() -> None:

@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import forward
 
-from sheetgen.book import Book, read_book
-from sheetgen.check import check, check_book
+from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
-from sheetgen.engines.with_libreoffice import recompute_all
-from sheetgen.errors import InputError
-from sheetgen.ops import Limits
-from sheetgen.presets import all_presets
-from sheetgen.tensor import Live, Source
-from sheetgen.weights import Drawn
+from sheetgen.engines.libreoffice import recompute_all
+from sheetgen.model.presets import all_presets
+from sheetgen.model.weights import Drawn
+from sheetgen.proof.check import check, check_book
+from sheetgen.trace.ops import Limits
+from sheetgen.trace.tensor import Live, Source
+from sheetgen.xlsx.read import Book, read_book
 
 NAMES: dict[str, list[Live]] = {  # of the controls of a Llama 4 with all of them, and other values than its own
     "causal": ["off"], "window": [1, 2, 3], "attention_chunk_size": [0, 1, 3], "attention_scale": ["off"],

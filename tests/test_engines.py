@@ -16,10 +16,12 @@ import pytest
 import xlsxwriter
 
 from sheetgen import engines
-from sheetgen.address import Range, parse_range
-from sheetgen.book import BookError, read_book
-from sheetgen.engines import ENGINES, EngineError, EngineUnavailable, Values, available, with_formulas, with_libreoffice
-from sheetgen.engines.with_libreoffice import drop_cached_values, recalculated_copy
+from sheetgen.base.cells import Range, parse_range
+from sheetgen.engines import ENGINES, EngineError, EngineUnavailable, Values, available
+from sheetgen.engines import formulas as formulas_engine
+from sheetgen.engines import libreoffice as libreoffice_engine
+from sheetgen.engines.libreoffice import drop_cached_values, recalculated_copy
+from sheetgen.xlsx.read import BookError, read_book
 
 WRONG = -99.5  # the cached value of every formula here: no engine may pass it on
 INPUTS = "Some data"
@@ -336,7 +338,7 @@ def test_libreoffice_runs_several_times_at_once(cases: Path) -> None:
 
 @needs_libreoffice
 def test_libreoffice_is_stopped_when_it_takes_too_long(cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(with_libreoffice, "TIMEOUT", 0.05)
+    monkeypatch.setattr(libreoffice_engine, "TIMEOUT", 0.05)
     with pytest.raises(EngineError, match="was stopped"):
         ENGINES["libreoffice"](cases)
 
@@ -475,13 +477,13 @@ def test_thousands_of_formulas(tmp_path: Path) -> None:
 def test_only_what_is_asked_for_is_computed_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A circle and a failure elsewhere cost nothing until all is asked for."""
     filled: list[str] = []
-    fill = with_formulas._OnDemand._fill
+    fill = formulas_engine._OnDemand._fill
 
-    def noted(values: with_formulas._OnDemand, area: Range, result: object) -> None:
+    def noted(values: formulas_engine._OnDemand, area: Range, result: object) -> None:
         filled.append(area.a1)
         fill(values, area, result)
 
-    monkeypatch.setattr(with_formulas._OnDemand, "_fill", noted)
+    monkeypatch.setattr(formulas_engine._OnDemand, "_fill", noted)
     formulas = {"A1": "=A2+1", "A2": "=2*3", "B1": "=A1+B2", "B2": "=B1", "C1": "=SQRT(A1)", "C2": "=NOTHING(A1)"}
     values = recomputed_formulas(tmp_path, formulas)
     assert filled == []
@@ -504,6 +506,6 @@ def test_an_engine_that_is_missing(monkeypatch: pytest.MonkeyPatch, cases: Path)
 def test_importing_the_engines_is_cheap() -> None:
     code = (
         "import sys, sheetgen.engines as e; assert 'formulas' not in sys.modules;"
-        "import sheetgen.engines.with_formulas; assert 'scipy.stats' not in sys.modules"
+        "import sheetgen.engines.formulas; assert 'scipy.stats' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

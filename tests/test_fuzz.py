@@ -12,7 +12,7 @@ from fuzz import make_bases, run_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sheetgen.book import read_book
+from sheetgen.xlsx.read import read_book
 
 CASES = 40
 

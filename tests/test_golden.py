@@ -11,13 +11,13 @@ import goldens
 import numpy as np
 import pytest
 
-from sheetgen import nn
-from sheetgen.convert import Converted, Stored, convert
 from sheetgen.engines import available
-from sheetgen.models import run
-from sheetgen.ops import Array, Limits
-from sheetgen.presets import Given
-from sheetgen.tensor import Live, Source, Tensor
+from sheetgen.huggingface.convert import Converted, Stored, convert
+from sheetgen.model import nn
+from sheetgen.model.families import run
+from sheetgen.model.presets import Given
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Live, Source, Tensor
 
 NOTICED = 1e-6
 

@@ -12,10 +12,10 @@ import pytest
 import xlsxwriter
 from helpers import build, needs_libreoffice, sheetgen
 
-from sheetgen.address import Range, column_index, parse_range
-from sheetgen.book import Book, Sheet, read_book
-from sheetgen.check import check, check_book
-from sheetgen.errors import InputError
+from sheetgen.base.cells import Range, column_index, parse_range
+from sheetgen.base.errors import InputError
+from sheetgen.proof.check import check, check_book
+from sheetgen.xlsx.read import Book, Sheet, read_book
 
 # --- what Excel does when cells are inserted ---------------------------------------------------------------------
 

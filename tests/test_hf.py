@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from helpers import sheetgen
 
-from sheetgen.architectures import ARCHITECTURES
-from sheetgen.convert import convert
-from sheetgen.models import run
-from sheetgen.ops import Array
-from sheetgen.presets import Given
+from sheetgen.huggingface.architectures import ARCHITECTURES
+from sheetgen.huggingface.convert import convert
+from sheetgen.model.families import run
+from sheetgen.model.presets import Given
+from sheetgen.trace.ops import Array
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors.torch")

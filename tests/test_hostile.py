@@ -19,7 +19,7 @@ import pytest
 from helpers import build
 from limited import limited
 
-from sheetgen.address import cell_name, column_index
+from sheetgen.base.cells import cell_name, column_index
 
 BASE = "llama1", "--layers", 1, "--dim", 4, "--heads", 2, "--ffn", 4, "--text", "the cat sat", "--vocab", 4
 SHEETS = "xl/worksheets/"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.resources import files
 from pathlib import Path
 
 import openpyxl
@@ -12,8 +11,9 @@ import pytest
 from helpers import build, cells_of, make, sheetgen
 from language import missing, names, texts
 
-from sheetgen import scale
-from sheetgen.lang import catalogues, everywhere, speaking, tr
+from sheetgen.base.files import templates
+from sheetgen.base.lang import catalogues, everywhere, speaking, tr
+from sheetgen.sheet.pages import published
 
 LANGUAGES = sorted(catalogues().keys() - {"en"})
 
@@ -40,7 +40,7 @@ def test_entries_are_sound(code: str) -> None:
         assert everywhere(own) == {own} or own == english or english not in catalogue.texts[own], own
         again = catalogue.translate(own.replace("{}", "…"))
         assert again in (None, own.replace("{}", "…")), f"{own!r} is taken for English"
-    text = (files("sheetgen.templates") / "lang" / f"{code}.toml").read_text(encoding="utf-8")
+    text = (templates() / "lang" / f"{code}.toml").read_text(encoding="utf-8")
     assert tomllib.loads(text)["name"]
 
 
@@ -49,7 +49,7 @@ def test_every_text_reaches_its_cell_translated(preset: str, tmp_path: Path) -> 
     english = texts(build(tmp_path / "en.xlsx", preset))
     german = texts(build(tmp_path / "de.xlsx", preset, "--lang", "de"))
     # Sizes of the sheet Scale are names where they head a message, and heads of columns.
-    known = names(make(preset)) | scale.SIZES.keys() | scale.COLUMNS.keys()
+    known = names(make(preset)) | published.SIZES.keys() | published.COLUMNS.keys()
     with speaking("de"):
         expected = {tr(text) for text in english}
         left = {text for text in german & english if tr(text) != text}

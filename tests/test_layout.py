@@ -20,12 +20,12 @@ from helpers import PRESETS, Made, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sheetgen.address import MAX_COLUMNS, MAX_ROWS, Range
-from sheetgen.errors import InputError
-from sheetgen.formula import parts_of
-from sheetgen.layout import Layout, Title, lay_out
-from sheetgen.tensor import Trace, constant, section
-from sheetgen.weights import Drawn
+from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS, Range
+from sheetgen.base.errors import InputError
+from sheetgen.model.weights import Drawn
+from sheetgen.sheet.formula import parts_of
+from sheetgen.sheet.layout import Layout, Title, lay_out
+from sheetgen.trace.tensor import Trace, constant, section
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from helpers import sheetgen
 
-from sheetgen.book import Book, read_book
-from sheetgen.check import Standing, check_book, standing
-from sheetgen.tensor import Live
+from sheetgen.proof.check import Standing, check_book, standing
+from sheetgen.trace.tensor import Live
+from sheetgen.xlsx.read import Book, read_book
 
 PAGE = Path(__file__).parents[1] / "docs" / "lecture.md"
 CELLS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.read_text().splitlines() if line[:1] == "|"]

@@ -16,18 +16,11 @@ import pytest
 import python_calamine
 from helpers import build, cells_of, edited, make, needs_libreoffice, sheetgen
 
-from sheetgen import presets, words
-from sheetgen.address import Range, parse_range
-from sheetgen.book import read_book
-from sheetgen.check import check_book
-from sheetgen.decor import DEEPEST, levels
-from sheetgen.diagram import Diagram
+from sheetgen.base.cells import Range, parse_range
+from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
-from sheetgen.engines.with_libreoffice import recalculated_copy
-from sheetgen.errors import InputError
-from sheetgen.models import run
-from sheetgen.tensor import Frame, Trace
-from sheetgen.theme import (
+from sheetgen.engines.libreoffice import recalculated_copy
+from sheetgen.look.theme import (
     DARK,
     INNER,
     LIGHT,
@@ -44,7 +37,15 @@ from sheetgen.theme import (
     number_format,
     role,
 )
-from sheetgen.weights import Drawn
+from sheetgen.model import presets
+from sheetgen.model.families import run
+from sheetgen.model.weights import Drawn
+from sheetgen.proof.check import check_book
+from sheetgen.sheet.frames import DEEPEST, levels
+from sheetgen.sheet.pages.map import Diagram
+from sheetgen.text import blocks as words
+from sheetgen.trace.tensor import Frame, Trace
+from sheetgen.xlsx.read import read_book
 
 SHOWN = (LIGHT, DARK, PRINT)
 LOOKS = ("llama4", "vit", "transformer", "attention")  # one of each kind, for what takes its time

@@ -9,8 +9,8 @@ import openpyxl
 import pytest
 from helpers import build, cells_of, edited, needs_libreoffice, sheetgen
 
-from sheetgen.book import read_book
 from sheetgen.engines import ENGINES
+from sheetgen.xlsx.read import read_book
 
 
 @pytest.fixture(scope="module")

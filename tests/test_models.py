@@ -10,8 +10,8 @@ import pytest
 from helpers import PRESETS, contract, far, ids, make
 from reference import closed_formula, forward
 
-from sheetgen.errors import InputError
-from sheetgen.models import Llama4
+from sheetgen.base.errors import InputError
+from sheetgen.model.families import Llama4
 
 # --- against the independent forward pass ------------------------------------------------------------------------
 

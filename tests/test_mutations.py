@@ -11,9 +11,9 @@ import pytest
 from helpers import build
 from mutations import Lab, Mutation, Result, try_all
 
-from sheetgen import check as checking
-from sheetgen.book import read_book
 from sheetgen.engines import ENGINES
+from sheetgen.proof import check as checking
+from sheetgen.xlsx.read import read_book
 
 SMALL = ("--set", "n_layers=2", "--set", "n_heads=2")
 # Every so-manieth, another share of each; together they have all kinds.

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from helpers import build, by_libreoffice, cells_of, edited, in_both_styles, right_in_both, sheetgen
 
-from sheetgen import presets
-from sheetgen.errors import InputError
-from sheetgen.models import run
-from sheetgen.models.nsa import Nsa, NsaLecture
-from sheetgen.ops import Array, Limits
-from sheetgen.tensor import Live, Trace
-from sheetgen.weights import Drawn
+from sheetgen.base.errors import InputError
+from sheetgen.model import presets
+from sheetgen.model.families import run
+from sheetgen.model.families.nsa import Nsa, NsaLecture
+from sheetgen.model.weights import Drawn
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Live, Trace
 
 GOLDEN = Path(__file__).parent / "golden" / "other"
 NAMES = ("nsa_byhand", "nsa_6tok", "nsa")

@@ -15,15 +15,15 @@ from helpers import far, needs_libreoffice
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sheetgen import tensor as t
-from sheetgen.address import Range
-from sheetgen.book import Book, Formula, Sheet
+from sheetgen.base.cells import Range
+from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES, Values
-from sheetgen.errors import InputError
-from sheetgen.formula import CellFormula, Style, formulas_of
-from sheetgen.ops import OPS, Array, Limits
-from sheetgen.tensor import Tensor, Trace, apply
-from sheetgen.weights import Drawn
+from sheetgen.model.weights import Drawn
+from sheetgen.sheet.formula import CellFormula, Style, formulas_of
+from sheetgen.trace import tensor as t
+from sheetgen.trace.ops import OPS, Array, Limits
+from sheetgen.trace.tensor import Tensor, Trace, apply
+from sheetgen.xlsx.read import Book, Formula, Sheet
 
 STYLES: tuple[Style, ...] = ("blocks", "cells")
 STALE = -99.5  # the cached value of every formula: no engine may pass it on

@@ -13,8 +13,8 @@ from openpyxl.styles import PatternFill
 from openpyxl.worksheet.pagebreak import Break
 from PIL import Image, ImageChops, ImageStat
 
-import sheetgen.engines.with_libreoffice as with_libreoffice
-import sheetgen.picture as picture
+import sheetgen.cli.picture as picture
+import sheetgen.engines.libreoffice as libreoffice_engine
 
 BLUE = (0, 0, 255)
 
@@ -113,7 +113,7 @@ def test_what_is_missing_is_named_with_its_remedy(workbook: Path, monkeypatch: p
         result = sheetgen("picture", workbook)
     assert result.code == 2
     assert "pip install 'sheetgen[picture]'" in result.err
-    monkeypatch.setattr(with_libreoffice, "soffice", lambda: None)
+    monkeypatch.setattr(libreoffice_engine, "soffice", lambda: None)
     result = sheetgen("picture", workbook)
     assert result.code == 2
     assert "LibreOffice is not installed: install it" in result.err

@@ -8,14 +8,14 @@ import openpyxl
 import pytest
 from helpers import cells_of, edited, errors_in, make, needs_libreoffice, sheetgen
 
-from sheetgen.book import read_book
-from sheetgen.check import check_book
+from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
-from sheetgen.errors import InputError
-from sheetgen.formula import Style
-from sheetgen.pages import Workbook, config_page, contents_page
-from sheetgen.placed import Placed, place
-from sheetgen.write import write
+from sheetgen.proof.check import check_book
+from sheetgen.sheet.formula import Style
+from sheetgen.sheet.pages.config import Workbook, config_page, contents_page
+from sheetgen.sheet.workbook import Placed, place
+from sheetgen.xlsx.read import read_book
+from sheetgen.xlsx.write import write
 
 ENGINE = ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)]
 

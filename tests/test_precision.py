@@ -12,14 +12,14 @@ import pytest
 from helpers import Made, build, by_libreoffice, cells_of, edited, far, ids, make, right_in_both, sheetgen
 from reference import softmax
 
-from sheetgen.check import check
-from sheetgen.errors import InputError
-from sheetgen.ops import OPS, Array
-from sheetgen.placed import place
-from sheetgen.precision import ENDING, FORMATS, TWIN
-from sheetgen.presets import all_presets
-from sheetgen.tensor import Tensor
-from sheetgen.weights import Drawn
+from sheetgen.base.errors import InputError
+from sheetgen.model.presets import all_presets
+from sheetgen.model.rounding import ENDING, FORMATS, TWIN
+from sheetgen.model.weights import Drawn
+from sheetgen.proof.check import check
+from sheetgen.sheet.workbook import place
+from sheetgen.trace.ops import OPS, Array
+from sheetgen.trace.tensor import Tensor
 
 TYPES: dict[str, Any] = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers import by_libreoffice, in_both_styles, right_in_both
 
-from sheetgen.presets import all_presets, find
+from sheetgen.model.presets import all_presets, find
 
 
 @pytest.mark.parametrize("preset", all_presets())

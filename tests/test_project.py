@@ -1,88 +1,33 @@
-"""The project itself: which module may import which, which libraries stay where, and what README must tell."""
+"""The project itself: which libraries stay where, what the package holds, and what README must tell."""
 
 from __future__ import annotations
 
 import ast
 import tomllib
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import click
 import pytest
 
 import sheetgen.cli
+from sheetgen.base.files import templates
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "src" / "sheetgen"
+PACKAGE = ROOT / "sheetgen"
 
-# A module may import only from those before it. A new one is put where its imports allow.
-ORDER = [
-    "__init__",
-    "errors",
-    "guard",
-    "atomic",
-    "lang",
-    "address",
-    "ops",
-    "tensor",
-    "controls",
-    "precision",
-    "nn",
-    "models",
-    "presets",
-    "weights",
-    "architectures",
-    "checkpoint",
-    "convert",
-    "formula",
-    "sources",
-    "words",
-    "differ",
-    "reasons",
-    "theme",
-    "layout",
-    "decor",
-    "placed",
-    "pages",
-    "changes",
-    "diagram",
-    "pictures",
-    "draw",
-    "scale",
-    "compare",
-    "tour",
-    "seal",
-    "worksheet",
-    "write",
-    "sheets",
-    "book",
-    "notation",
-    "explain",
-    "engines",
-    "picture",
-    "resized",
-    "check",
-    "mark",
-    "many",
-    "report",
-    "show",
-    "cli",
-    "__main__",
-]
-
-# Libraries and the only modules that know them.
+# Libraries and the only rooms that know them. Which room may import which is a contract in pyproject.toml (`make lint`).
 ONLY_IN = {
-    "xlsxwriter": {"write", "worksheet"},
-    "openpyxl": {"book"},
-    "pypdfium2": {"picture"},
+    "xlsxwriter": {"xlsx"},
+    "openpyxl": {"xlsx"},
+    "pypdfium2": {"cli"},
 }
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
-def module_of(source: Path) -> str:
-    """The entry of ORDER that a file belongs to: the module, or the folder it is in."""
+def room_of(source: Path) -> str:
+    """The room that a file is in; its own name if it is in none."""
     return source.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -103,40 +48,16 @@ def imports_of(source: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{base}.{name.name}"
 
 
-def ours(dotted: str) -> str:
-    """The entry of ORDER that `sheetgen.…` means; a plain attribute of the package is its __init__."""
-    first = dotted.split(".")[1] if "." in dotted else "__init__"
-    return first if (PACKAGE / f"{first}.py").exists() or (PACKAGE / first).is_dir() else "__init__"
-
-
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.relative_to(PACKAGE).as_posix())
-def test_imports_point_one_way(source: Path) -> None:
-    module = module_of(source)
-    assert module in ORDER, f"{module} is not in ORDER: put it behind the modules that it imports"
-    allowed = {*ORDER[: ORDER.index(module)], module}
-    wrong = [
-        f"{source.name}:{line} imports {name}, but {module} stands before {ours(name)}"
-        for line, name in imports_of(source)
-        if name.split(".")[0] == "sheetgen" and ours(name) not in allowed
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_order_lists_no_module_that_is_gone() -> None:
-    gone = set(ORDER) - {module_of(source) for source in SOURCES}
-    assert not gone, f"take out of ORDER: {', '.join(sorted(gone))}"
-
-
 @pytest.mark.parametrize(("library", "homes"), ONLY_IN.items())
 def test_library_stays_where_it_is(library: str, homes: set[str]) -> None:
-    users = {module_of(source) for source in SOURCES for _, name in imports_of(source) if name.split(".")[0] == library}
+    users = {room_of(source) for source in SOURCES for _, name in imports_of(source) if name.split(".")[0] == library}
     assert users == homes
 
 
 def test_templates_are_found_from_any_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     kept = {file.relative_to(ROOT / "templates").as_posix() for file in (ROOT / "templates").rglob("*.toml")}
-    installed = files("sheetgen.templates")
+    installed = templates()
     assert kept
     assert not [name for name in kept if not installed.joinpath(name).is_file()]
 

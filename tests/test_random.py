@@ -13,8 +13,8 @@ from pathlib import Path
 
 from helpers import sheetgen
 
-from sheetgen import presets
-from sheetgen.check import TOLERANCE, check
+from sheetgen.model import presets
+from sheetgen.proof.check import TOLERANCE, check
 
 COUNT = int(os.environ.get("SHEETGEN_RANDOM", "300"))
 SECONDS = float(os.environ.get("SHEETGEN_SECONDS", "90"))

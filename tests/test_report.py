@@ -12,9 +12,9 @@ import pytest
 from helpers import build, cells_of, edited, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgen import many
-from sheetgen.book import Book, Formula, read_book
-from sheetgen.check import STATIC, check_book
+from sheetgen.proof import many
+from sheetgen.proof.check import STATIC, check_book
+from sheetgen.xlsx.read import Book, Formula, read_book
 
 
 @pytest.fixture(scope="module")

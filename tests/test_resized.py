@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from helpers import build, edited, sheetgen
 
-from sheetgen.book import Book, read_book
-from sheetgen.check import STATIC, Report, check_book
+from sheetgen.proof.check import STATIC, Report, check_book
+from sheetgen.xlsx.read import Book, read_book
 
 
 @pytest.fixture(scope="module")

@@ -13,19 +13,19 @@ import pytest
 import xlsxwriter
 from helpers import errors_in, ids, make
 
-from sheetgen import scale
-from sheetgen.book import Book, read_book
+from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES, Values, available
-from sheetgen.errors import InputError
-from sheetgen.formula import Style, formulas_of
-from sheetgen.models import Config
-from sheetgen.ops import Array, Limits
-from sheetgen.pages import Table
-from sheetgen.placed import defined_name
-from sheetgen.scale import COLUMNS, SIZES
-from sheetgen.tensor import Live
+from sheetgen.model.families import Config
+from sheetgen.sheet.formula import Style, formulas_of
+from sheetgen.sheet.pages import published
+from sheetgen.sheet.pages.config import Table
+from sheetgen.sheet.pages.published import COLUMNS, SIZES
+from sheetgen.sheet.workbook import defined_name
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Live
+from sheetgen.xlsx.read import Book, read_book
 
-ENTRIES = scale.select()
+ENTRIES = published.select()
 
 
 def toy_of(group: str) -> dict[str, float]:
@@ -55,7 +55,7 @@ engines = pytest.mark.parametrize(
 def save(table: Table, path: Path, typed: Mapping[str, float | None] | None = None, style: Style = "blocks") -> Path:
     """The table as a workbook. No cached value is right. `typed`: what a reader types into the free row."""
     with xlsxwriter.Workbook(str(path), {"strings_to_formulas": False}) as book:
-        sheet = book.add_worksheet(scale.SHEET)
+        sheet = book.add_worksheet(published.SHEET)
         for cell in table.page.cells:
             sheet.write(cell.row, cell.column, cell.value)
         for at, text in table.notes.items():
@@ -122,22 +122,22 @@ def test_all_models_are_here() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.model.name)
-def test_counts_are_the_published_ones(entry: scale.Entry) -> None:
+def test_counts_are_the_published_ones(entry: published.Entry) -> None:
     for name, stated in entry.model.counts.items():
         assert entry.numbers[name] == stated, name
     assert entry.numbers["exact"] == 1
-    parts = [entry.numbers[name] for name in scale.PARTS]
+    parts = [entry.numbers[name] for name in published.PARTS]
     assert min(parts) > 0
     assert sum(parts) == entry.numbers["total"]
-    assert sum(entry.numbers[f"share_{name}"] for name in scale.PARTS) == pytest.approx(1)
+    assert sum(entry.numbers[f"share_{name}"] for name in published.PARTS) == pytest.approx(1)
 
 
 @engines
-@pytest.mark.parametrize("group", scale.groups())
+@pytest.mark.parametrize("group", published.groups())
 def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp_path: Path) -> None:
-    table = scale.table([group], toy_of(group))
+    table = published.table([group], toy_of(group))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx"))
-    models = scale.published()[group].models
+    models = published.published()[group].models
     for name in ("total", "trained", "active", "active_without_embedding", "kv"):
         stated = [model.counts.get(name) for model in models]
         if any(stated):
@@ -145,7 +145,7 @@ def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp
             assert [f if s else None for f, s in zip(found, stated, strict=True)] == stated
     assert set(column(values, table, "exact")[: len(models)]) == {1}
     assert not values.problems
-    assert not list(errors_in(values.sheets[scale.SHEET]))
+    assert not list(errors_in(values.sheets[published.SHEET]))
     for path, tensor in table.trace.blocks.items():
         recomputed = values.range(table.places[path]).astype(float)
         np.testing.assert_allclose(recomputed, tensor.value, rtol=1e-12, err_msg=path)
@@ -153,14 +153,14 @@ def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp
 
 @engines
 def test_one_formula_per_cell_gives_the_same(engine: str, tmp_path: Path) -> None:
-    table = scale.table(["llama4"], toy_of("llama4"))
+    table = published.table(["llama4"], toy_of("llama4"))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx", style="cells"))
     assert column(values, table, "total") == table.trace["scale.total"].value[:, 0].tolist()
     assert column(values, table, "flops") == table.trace["scale.flops"].value[:, 0].tolist()
 
 
 def test_cache_and_work_of_one_model() -> None:
-    (entry,) = scale.select(["Llama-3 8B"], bytes_per_number=1, n=1000)
+    (entry,) = published.select(["Llama-3 8B"], bytes_per_number=1, n=1000)
     assert entry.numbers["kv_bytes"] == 65_536
     assert entry.numbers["kv_context"] == 65_536_000
     # 32 layers of 32 heads of 128: a query meets 1000 keys, a weight each of 1000 values; 2 for multiply and add.
@@ -187,9 +187,9 @@ def test_cache_and_work_of_one_model() -> None:
 )
 def test_toy_is_counted_as_its_red_cells(preset: str, sizes: dict[str, Any]) -> None:
     made = make(preset, tokens=ids(4), **sizes)
-    table = scale.table(
+    table = published.table(
         ["llama4" if preset == "llama4" else "llama"],
-        scale.sizes_of(made.request.config),
+        published.sizes_of(made.request.config),
         made.trace.parameters(),
     )
     assert table.free is not None
@@ -197,7 +197,7 @@ def test_toy_is_counted_as_its_red_cells(preset: str, sizes: dict[str, Any]) -> 
     assert table.trace["scale.total"].value[toy, 0] == made.trace.parameters()
     assert table.trace["scale.exact"].value.min() == 1
     (name,) = {cell.value for cell in table.page.cells if (cell.row, cell.column) == (table.free - 1, 0)}
-    assert name == scale.TOY
+    assert name == published.TOY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,20 +218,20 @@ class Translator(Config):
 
 def test_a_config_says_what_it_knows() -> None:
     """Every field that is called like a size is one; layers serve both sides, heads share the width."""
-    sizes = scale.sizes_of(Translator())
+    sizes = published.sizes_of(Translator())
     assert sizes["n_encoder_layers"] == sizes["n_decoder_layers"] == 2
     assert (sizes["n_kv_heads"], sizes["head_dim"], sizes["o_bias"]) == (2, 4, 0)
     assert "qkv_bias" not in sizes
-    toy = scale.table(["transformer"], sizes).trace["scale.total"].value[-2, 0]
+    toy = published.table(["transformer"], sizes).trace["scale.total"].value[-2, 0]
     attention, ffn = 4 * 8 * 8 + 3 * 8, 2 * 8 * 16 + 16 + 8  # qkv_bias as in the group
     assert toy == 12 * 8 + 2 * (attention + ffn + 4 * 8) + 2 * (2 * attention + ffn + 6 * 8)
 
 
 def test_toy_with_what_no_published_llama_has() -> None:
     """A column appears as soon as the toy differs in it."""
-    assert "scale.head_norm" not in scale.table(["llama"], toy_of("llama")).places
-    table = scale.table(["llama"], toy_of("llama") | {"head_norm": 1, "attention_extra": 7})
-    plain = scale.table(["llama"], toy_of("llama"))
+    assert "scale.head_norm" not in published.table(["llama"], toy_of("llama")).places
+    table = published.table(["llama"], toy_of("llama") | {"head_norm": 1, "attention_extra": 7})
+    plain = published.table(["llama"], toy_of("llama"))
     more = table.trace["scale.total"].value - plain.trace["scale.total"].value
     assert more[:-2].max() == 0
     assert more[-2, 0] == 2 * (2 * 4 + 7)
@@ -244,7 +244,7 @@ def test_attention_alone() -> None:
         | dict.fromkeys(("d_ff", "vocab_size", "o_matrix", "n_norms", "final_norm"), 0)
         | {"n_layers": 1}
     )
-    table = scale.table(["llama"], bare)
+    table = published.table(["llama"], bare)
     assert table.trace["scale.total"].value[-2, 0] == 8 * 4 * (4 + 2 + 2)
 
 
@@ -362,9 +362,9 @@ def own_sizes(table: Table, seed: int) -> dict[str, int]:
     return {name: draw.randint(0, 1) if name in flags else draw.randint(2, 40) for name in names if name in SIZES}
 
 
-@pytest.mark.parametrize("group", scale.groups())
+@pytest.mark.parametrize("group", published.groups())
 def test_own_sizes_are_counted_as_the_equations_say(group: str, tmp_path: Path) -> None:
-    table = scale.table([group], toy_of(group))
+    table = published.table([group], toy_of(group))
     total, active = CLOSED[group]
     for seed in range(3):
         typed = own_sizes(table, seed)
@@ -373,27 +373,27 @@ def test_own_sizes_are_counted_as_the_equations_say(group: str, tmp_path: Path) 
         values = ENGINES["formulas"](save(table, tmp_path / f"{seed}.xlsx", typed))
         assert column(values, table, "total")[-1] == total(typed)
         assert column(values, table, "active")[-1] == (active or total)(typed)
-        shares = [column(values, table, f"share_{part}")[-1] for part in scale.PARTS]
+        shares = [column(values, table, f"share_{part}")[-1] for part in published.PARTS]
         assert sum(float(str(share)) for share in shares) == pytest.approx(1)
         assert set(column(values, table, "exact")[:-2]) == {1}, "typing in one row changes no other"
 
 
 @engines
 def test_an_empty_row_is_no_error(engine: str, tmp_path: Path) -> None:
-    table = scale.table(["llama4"], toy_of("llama4"))
+    table = published.table(["llama4"], toy_of("llama4"))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx", dict.fromkeys(SIZES)))
-    assert not list(errors_in(values.sheets[scale.SHEET]))
+    assert not list(errors_in(values.sheets[published.SHEET]))
     assert column(values, table, "total")[-1] == 0
 
 
 @engines
 def test_a_changed_workbook_is_read_as_it_stands(engine: str, tmp_path: Path) -> None:
-    table = scale.table(["qwen"], toy_of("qwen"))
+    table = published.table(["qwen"], toy_of("qwen"))
     table.trace["scale.d_model"].value[3, 0] = 5000  # somebody types over a published size,
     table.trace["scale.n"].value[0, 0] = 100  # and another context
     path = save(table, tmp_path / "scale.xlsx", own_sizes(table, 7))
     values = ENGINES[engine](path)
-    now = scale.table(["qwen"], toy_of("qwen"), source=FromBook(read_book(path)))
+    now = published.table(["qwen"], toy_of("qwen"), source=FromBook(read_book(path)))
     assert now.trace["scale.exact"].value[3, 0] == 0
     for name, tensor in now.trace.blocks.items():
         found = values.range(table.places[name]).astype(float)
@@ -423,23 +423,23 @@ class WithRow:
 
 
 def test_a_workbook_may_have_more_rows(tmp_path: Path) -> None:
-    before = scale.table(["llama"], toy_of("llama")).trace
-    longer = scale.table(["llama"], toy_of("llama"), source=WithRow())
+    before = published.table(["llama"], toy_of("llama")).trace
+    longer = published.table(["llama"], toy_of("llama"), source=WithRow())
     assert longer.trace["scale.total"].rows == before["scale.total"].rows + 1
     path = save(longer, tmp_path / "scale.xlsx")
     values = ENGINES["formulas"](path)
-    now = scale.table(["llama"], toy_of("llama"), source=FromBook(read_book(path))).trace
+    now = published.table(["llama"], toy_of("llama"), source=FromBook(read_book(path))).trace
     assert column(values, longer, "total") == now["scale.total"].value[:, 0].tolist()
     assert column(values, longer, "exact") == [1, 1, 0, *[1] * 12, 0]  # of the new row and of a toy nobody counted
     with pytest.raises(InputError, match=r"scale.d_ff has 16 rows, but scale.context has 17"):
-        scale.table(["llama"], toy_of("llama"), source=WithRow(["scale.d_ff"]))
+        published.table(["llama"], toy_of("llama"), source=WithRow(["scale.d_ff"]))
 
 
 # --- the sheet ---------------------------------------------------------------------------------------------------
 
 
 def test_columns_of_the_llamas() -> None:
-    table = scale.table(["llama"], toy_of("llama"))
+    table = published.table(["llama"], toy_of("llama"))
     assert {path.removeprefix("scale."): place.a1 for path, place in table.places.items()} == {
         "context": "B8:B23",
         "d_model": "C8:C23",
@@ -472,9 +472,9 @@ def test_columns_of_the_llamas() -> None:
     }
 
 
-@pytest.mark.parametrize("group", scale.groups())
+@pytest.mark.parametrize("group", published.groups())
 def test_every_column_has_a_head_a_note_and_a_format(group: str) -> None:
-    table = scale.table([group], toy_of(group))
+    table = published.table([group], toy_of(group))
     cells = {(cell.row, cell.column): cell.value for cell in table.page.cells}
     assert len(cells) == len(table.page.cells), "two texts in one cell"
     filled: set[tuple[int, int]] = set()
@@ -489,9 +489,9 @@ def test_every_column_has_a_head_a_note_and_a_format(group: str) -> None:
     assert len(table.page.widths) == max(place.right for place in table.places.values()) + 1
 
 
-@pytest.mark.parametrize("group", scale.groups())
+@pytest.mark.parametrize("group", published.groups())
 def test_no_column_that_says_nothing(group: str) -> None:
-    for path, tensor in scale.table([group], toy_of(group)).trace.blocks.items():
+    for path, tensor in published.table([group], toy_of(group)).trace.blocks.items():
         name = path.removeprefix("scale.")
         if name in SIZES:
             assert tensor.value.any(), path
@@ -499,7 +499,7 @@ def test_no_column_that_says_nothing(group: str) -> None:
 
 
 def test_formulas_are_the_equations() -> None:
-    table = scale.table(["mixtral"], toy_of("mixtral"))
+    table = published.table(["mixtral"], toy_of("mixtral"))
     notes = {path: table.notes.get((place.top - 1, place.left), "") for path, place in table.places.items()}
     assert notes["scale.feed_forward"].startswith(
         "feed_forward = n_layers·(n_experts·d_model + n_experts·3·d_model·d_ff)\n"
@@ -510,13 +510,13 @@ def test_formulas_are_the_equations() -> None:
 
 
 def test_groups_of_one_kind_share_a_table() -> None:
-    table = scale.table(["mixtral", "mistral"], toy_of("mixtral"))
+    table = published.table(["mixtral", "mistral"], toy_of("mixtral"))
     assert table.trace["scale.exact"].value[:-1].min() == 1
     assert table.trace["scale.n_shared_experts"].value[:, 0].tolist() == [0] * 3 + [1] * 4 + [0, 0]
 
 
 def test_without_a_toy_the_free_row_is_the_last_model() -> None:
-    table = scale.table(["olmo"])
+    table = published.table(["olmo"])
     total = table.trace["scale.total"].value
     assert total.shape == (5, 1)
     assert total[-1, 0] == total[-2, 0]
@@ -525,11 +525,11 @@ def test_without_a_toy_the_free_row_is_the_last_model() -> None:
 
 def test_what_cannot_be_a_table() -> None:
     with pytest.raises(InputError, match="'lama' is no group of published models: choose one of deepseek, gemma"):
-        scale.table(["lama"])
+        published.table(["lama"])
     with pytest.raises(InputError, match="llama, vit cannot share a table"):
-        scale.table(["llama", "vit"])
+        published.table(["llama", "vit"])
     with pytest.raises(InputError, match="this workbook has no d_model"):
-        scale.table(["llama"], {"n_layers": 2})
+        published.table(["llama"], {"n_layers": 2})
 
 
 def test_counts_are_exact_in_floating_point() -> None:
@@ -541,7 +541,7 @@ def test_counts_are_exact_in_floating_point() -> None:
 
 
 def names_of(*wanted: str) -> list[str]:
-    return [entry.model.name for entry in scale.select(wanted)]
+    return [entry.model.name for entry in published.select(wanted)]
 
 
 def test_models_are_found_by_a_part_of_their_name() -> None:
@@ -549,7 +549,7 @@ def test_models_are_found_by_a_part_of_their_name() -> None:
     assert names_of("LLAMA-3.2") == ["Llama-3.2 1B", "Llama-3.2 3B"]
     assert names_of("transformer") == ["Transformer base (Vaswani 2017)", "Transformer big (Vaswani 2017)"]
     assert names_of("phi-4-mini", "OLMo-2 1B") == ["OLMo-2 1B", "Phi-4-mini"]
-    assert names_of("nemotron") == [model.name for model in scale.published()["nemotron"].models]
+    assert names_of("nemotron") == [model.name for model in published.published()["nemotron"].models]
 
 
 @pytest.mark.parametrize(
@@ -563,11 +563,11 @@ def test_models_are_found_by_a_part_of_their_name() -> None:
 )
 def test_an_unknown_model_names_the_nearest(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        scale.select(["gpt2", name])
+        published.select(["gpt2", name])
 
 
 def test_the_terminal_shows_whole_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    scale.show(scale.select(["deepseek-v3", "vit-b/16", "llama 3 8b"]))
+    published.show(published.select(["deepseek-v3", "vit-b/16", "llama 3 8b"]))
     head, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["DeepSeek-V3", "Llama-3", "ViT-B/16"]
     assert head.split()[:2] == ["model", "d_model"]

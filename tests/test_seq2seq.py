@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from helpers import build, by_libreoffice, cells_of, edited, right_in_both, sheetgen
 
-from sheetgen import presets
-from sheetgen.book import read_book
-from sheetgen.diagram import map_page
 from sheetgen.engines import ENGINES
-from sheetgen.formula import Style
-from sheetgen.models import run
-from sheetgen.models.seq2seq import Seq2Seq
-from sheetgen.ops import Array, Limits
-from sheetgen.pages import Workbook, config_page, contents_page
-from sheetgen.placed import defined_name, place
-from sheetgen.tensor import Live, Trace
-from sheetgen.write import write
+from sheetgen.model import presets
+from sheetgen.model.families import run
+from sheetgen.model.families.seq2seq import Seq2Seq
+from sheetgen.sheet.formula import Style
+from sheetgen.sheet.pages.config import Workbook, config_page, contents_page
+from sheetgen.sheet.pages.map import map_page
+from sheetgen.sheet.workbook import defined_name, place
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Live, Trace
+from sheetgen.xlsx.read import read_book
+from sheetgen.xlsx.write import write
 
 GOLDEN = Path(__file__).parent / "golden" / "other" / "transformer.npz"
 STYLES: tuple[Style, ...] = ("blocks", "cells")

@@ -12,12 +12,12 @@ import pytest
 from helpers import build, cells_of, edited, make, needs_libreoffice, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgen import presets
-from sheetgen.address import Range
-from sheetgen.book import Book, Formula, Sheet, read_book, tokens
-from sheetgen.check import STATIC, check, check_book
-from sheetgen.engines.with_libreoffice import recalculated_copy
-from sheetgen.notation import Notation
+from sheetgen.base.cells import Range
+from sheetgen.engines.libreoffice import recalculated_copy
+from sheetgen.model import presets
+from sheetgen.proof.check import STATIC, check, check_book
+from sheetgen.proof.notation import Notation
+from sheetgen.xlsx.read import Book, Formula, Sheet, read_book, tokens
 
 HERE = Range("Model", 0, 0, 0, 0)
 BOOK = Book(

@@ -11,11 +11,12 @@ import openpyxl
 import pytest
 from helpers import by_libreoffice, cells_of, edited, far, right_in_both, sheetgen
 
-from sheetgen import scale, tour
-from sheetgen.book import Book, read_book
-from sheetgen.check import check_book, standing
 from sheetgen.engines import ENGINES, Values
-from sheetgen.ops import Array
+from sheetgen.proof.check import check_book, standing
+from sheetgen.sheet.pages import published
+from sheetgen.trace.ops import Array
+from sheetgen.workbooks import tour
+from sheetgen.xlsx.read import Book, read_book
 
 TOURS = tour.names()
 Arrays = dict[str, Array]
@@ -123,7 +124,7 @@ def test_answers_are_what_numpy_says(name: str, books: dict[str, Path]) -> None:
 def test_answer_of_the_table(books: dict[str, Path]) -> None:
     book = read_book(books["llama"])
     found = answers(book, ENGINES["formulas"](book.path, book))["table"][0]
-    known = [model for group in ("llama", "llama4") for model in scale.published()[group].models]
+    known = [model for group in ("llama", "llama4") for model in published.published()[group].models]
     for share, model in zip(found, known, strict=False):
         s = model.sizes
         attention = s["n_layers"] * 2 * s["d_model"] * s["head_dim"] * (s["n_heads"] + s["n_kv_heads"])

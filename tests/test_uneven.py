@@ -8,12 +8,12 @@ import pytest
 from helpers import Made, build, far, ids, sheetgen
 from reference import forward
 
-from sheetgen import scale
-from sheetgen.check import check
 from sheetgen.cli import _request
-from sheetgen.models import as_sizes, run
-from sheetgen.presets import Given
-from sheetgen.weights import Drawn
+from sheetgen.model.families import as_sizes, run
+from sheetgen.model.presets import Given
+from sheetgen.model.weights import Drawn
+from sheetgen.proof.check import check
+from sheetgen.sheet.pages import published
 
 # Options as people write them, and shapes that follow.
 LLAMAS = {
@@ -49,8 +49,8 @@ def test_uneven_llamas_equal_plain_numpy(command: str) -> None:
 @pytest.mark.parametrize("command", [*LLAMAS, *OTHERS])
 def test_scale_counts_the_red_cells(command: str) -> None:
     made = model(command, Given())
-    toy = scale.sizes_of(made.request.config)
-    table = scale.table(made.request.preset.published, toy, made.trace.parameters()).trace
+    toy = published.sizes_of(made.request.config)
+    table = published.table(made.request.preset.published, toy, made.trace.parameters()).trace
     assert table["scale.total"].value[-2, 0] == pytest.approx(made.trace.parameters())
 
 

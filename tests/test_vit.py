@@ -13,14 +13,14 @@ import pytest
 import xlsxwriter
 from helpers import build, by_libreoffice, cells_of, edited, in_both_styles, needs_libreoffice, right_in_both, sheetgen
 
-from sheetgen.address import Range
-from sheetgen.book import read_book
+from sheetgen.base.cells import Range
 from sheetgen.engines import ENGINES
-from sheetgen.formula import formulas_of
-from sheetgen.ops import OPS, Array
-from sheetgen.placed import defined_name
-from sheetgen.presets import Given, all_presets, request, ring
-from sheetgen.tensor import Tensor, apply
+from sheetgen.model.presets import Given, all_presets, request, ring
+from sheetgen.sheet.formula import formulas_of
+from sheetgen.sheet.workbook import defined_name
+from sheetgen.trace.ops import OPS, Array
+from sheetgen.trace.tensor import Tensor, apply
+from sheetgen.xlsx.read import read_book
 
 GOLDEN = Path(__file__).parent / "golden" / "vit"
 

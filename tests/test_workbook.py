@@ -30,12 +30,12 @@ from helpers import (
 )
 from reference import closed_formula, forward
 
-from sheetgen.address import parse_range
-from sheetgen.book import Book, read_book
-from sheetgen.changes import SWITCH
-from sheetgen.check import check_book
+from sheetgen.base.cells import parse_range
 from sheetgen.engines import ENGINES, Values, available
-from sheetgen.engines.with_libreoffice import recalculated_copy
+from sheetgen.engines.libreoffice import recalculated_copy
+from sheetgen.proof.check import check_book
+from sheetgen.sheet.pages.baseline import SWITCH
+from sheetgen.xlsx.read import Book, read_book
 
 ROOT = Path(__file__).parent.parent
 STYLES = ("blocks", "cells")

@@ -9,10 +9,10 @@ import xlsxwriter
 from click.testing import CliRunner
 from xlsxwriter.worksheet import Worksheet
 
-from sheetgen import write
-from sheetgen.address import Range
+from sheetgen.base.cells import Range
 from sheetgen.cli import commands
-from sheetgen.worksheet import Sheet
+from sheetgen.xlsx import write
+from sheetgen.xlsx.fast import Sheet
 
 
 class Plain(Worksheet):  # type: ignore[misc]

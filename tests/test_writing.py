@@ -12,7 +12,7 @@ import pytest
 from helpers import sheetgen
 from limited import ended, limited, started
 
-from sheetgen import atomic, seal
+from sheetgen.xlsx import atomic, seal
 
 MODEL = "build", "llama1", "--layers", 1, "--force"
 

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from sheetgen.cli import commands
-from sheetgen.picture import draw
-from sheetgen.presets import Preset, all_presets, find
+from sheetgen.cli.picture import draw
+from sheetgen.model.presets import Preset, all_presets, find
 
 HERE = Path(__file__).parent
 RESOLUTIONS = {"Map": 72, "Model": 36}  # a Map is read here, a Model seen as a whole

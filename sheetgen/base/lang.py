@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from importlib.resources import files
+
+from sheetgen.base.files import tables, templates
 
 ENGLISH = "en"
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
@@ -69,10 +70,9 @@ _SPOKEN: ContextVar[str] = ContextVar("language", default=ENGLISH)
 def catalogues() -> dict[str, Catalogue]:
     """Every language by its code."""
     found = {ENGLISH: Catalogue()}
-    for file in sorted((files("sheetgen.templates") / "lang").iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".toml"):
-            data = tomllib.loads(file.read_text(encoding="utf-8"))
-            found[file.name.removesuffix(".toml")] = Catalogue(data["name"], data["thousands"], data["texts"])
+    for code, file in tables(templates() / "lang").items():
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        found[code] = Catalogue(data["name"], data["thousands"], data["texts"])
     return found
 
 

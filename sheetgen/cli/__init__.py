@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sheetgen import __version__
-from sheetgen.errors import InputError, printable
-from sheetgen.lang import ENGLISH, catalogues, speaking
+from sheetgen.base.errors import InputError, printable
+from sheetgen.base.lang import ENGLISH, catalogues, speaking
 
 if TYPE_CHECKING:
-    from sheetgen.pages import Workbook
+    from sheetgen.sheet.pages.config import Workbook
 
 # Options of `build` that set one field of the family.
 SIZES = {
@@ -140,14 +140,18 @@ def build(
     **sizes: Any,
 ) -> None:
     """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
-    from sheetgen import changes, pages, presets, scale, seal
-    from sheetgen.diagram import map_page
-    from sheetgen.models import run
-    from sheetgen.pictures import pictures_page
-    from sheetgen.placed import place
-    from sheetgen.tensor import Source
-    from sheetgen.theme import load as load_theme
-    from sheetgen.weights import Drawn
+    from sheetgen.look.theme import load as load_theme
+    from sheetgen.model import presets
+    from sheetgen.model.families import run
+    from sheetgen.model.weights import Drawn
+    from sheetgen.sheet.pages import baseline as changes
+    from sheetgen.sheet.pages import config as pages
+    from sheetgen.sheet.pages import published
+    from sheetgen.sheet.pages.charts import pictures_page
+    from sheetgen.sheet.pages.map import map_page
+    from sheetgen.sheet.workbook import place
+    from sheetgen.trace.tensor import Source
+    from sheetgen.xlsx import seal
 
     wanted: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     image = None if pixels is None else _image(pixels)
@@ -155,7 +159,7 @@ def build(
     source: Source
     made: dict[str, str | int]
     if folder is not None:
-        from sheetgen.convert import convert
+        from sheetgen.huggingface.convert import convert
 
         own_look = {name: wanted.pop(name) for name in ("controls", "precision") if name in wanted}
         options = {"bias": ("bias", ""), "no-output-projection": ("output_projection", "")}
@@ -185,7 +189,7 @@ def build(
     after: list[pages.Page | pages.Table] = [pages.config_page([placed]), pages.contents_page([placed])]
     table = None
     if found.published:
-        table = scale.table(found.published, scale.sizes_of(request.config), trace.parameters())
+        table = published.table(found.published, published.sizes_of(request.config), trace.parameters())
         after.append(table)
     charts = pictures_page(placed, table)
     after = [charts, *after] if charts else after
@@ -228,8 +232,9 @@ def compare(
 
     Each is a preset, or in quotes a preset with options of its own: "llama2 --heads 3" "llama2 --heads 4".
     """
-    from sheetgen import presets, seal
-    from sheetgen.compare import Side, workbook
+    from sheetgen.model import presets
+    from sheetgen.workbooks.compare import Side, workbook
+    from sheetgen.xlsx import seal
 
     given = presets.Given(
         text, None if tokens is None else _ids(tokens), translation, None if pixels is None else _image(pixels)
@@ -250,8 +255,8 @@ def compare(
 @click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
 def tour(name: str, seed: int, weights: Any, formulas: Any, output: Path | None, force: bool) -> None:
     """Write the lecture NAME (llama, attention or mistral): a sheet per step, with exercises and folded answers."""
-    from sheetgen import seal
-    from sheetgen.tour import find, workbook
+    from sheetgen.workbooks.tour import find, workbook
+    from sheetgen.xlsx import seal
 
     target = output or Path("generated") / f"tour-{name}.xlsx"
     found = find(name)
@@ -280,7 +285,7 @@ def _split(text: str) -> list[str]:
 
 def _request(words: list[str], given: Any) -> Any:
     """What a preset with options asks for, such as `llama2 --heads 3`; raises InputError naming it."""
-    from sheetgen import presets
+    from sheetgen.model import presets
 
     try:
         options = _model.make_context("compare", list(words)).params
@@ -293,7 +298,7 @@ def _request(words: list[str], given: Any) -> Any:
 
 def _save(workbook: Workbook, target: Path) -> None:
     """Write the workbook and say what it holds."""
-    from sheetgen.write import write
+    from sheetgen.xlsx.write import write
 
     blocks = sum(len(model.trace.blocks) for model in workbook.models)
     with _writing(target), _progress("writing", blocks) as step:
@@ -327,10 +332,10 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mar
     """Recompute workbooks and compare every tensor with NumPy, also after somebody edited them."""
     import json
 
-    from sheetgen import report as reports
-    from sheetgen.check import STATIC
     from sheetgen.engines import available
-    from sheetgen.many import check_all
+    from sheetgen.proof import report as reports
+    from sheetgen.proof.check import STATIC
+    from sheetgen.proof.many import check_all
 
     if mark is not None and (len(files) > 1 or engine == "all"):
         raise InputError("--mark marks one workbook, checked by one engine: give one FILE")
@@ -351,7 +356,7 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mar
                 code = max(code, 0 if result.difference is None else 1)
                 told.append(reports.as_data(result))
     if mark is not None and not isinstance(results[0], str):
-        from sheetgen.mark import mark as mark_copy
+        from sheetgen.proof.mark import mark as mark_copy
 
         with _writing(mark):
             mark_copy(files[0], results[0], mark)
@@ -374,13 +379,13 @@ def show(model: str, text: str | None, **sizes: int | None) -> None:
     """Print the map of a workbook as it stands now (recomputed), or of a preset: parts, blocks, prediction."""
     from rich.console import Console
 
-    from sheetgen import presets
-    from sheetgen.book import BookError, read_book
-    from sheetgen.check import standing
+    from sheetgen.cli.tree import tree
     from sheetgen.engines import EngineError
-    from sheetgen.models import run
-    from sheetgen.show import tree
-    from sheetgen.weights import Drawn
+    from sheetgen.model import presets
+    from sheetgen.model.families import run
+    from sheetgen.model.weights import Drawn
+    from sheetgen.proof.check import standing
+    from sheetgen.xlsx.read import BookError, read_book
 
     wanted = {name: value for name, value in sizes.items() if value is not None}
     is_file = Path(model).suffix or Path(model).is_file()
@@ -408,9 +413,9 @@ def show(model: str, text: str | None, **sizes: int | None) -> None:
 @click.option("--dpi", type=click.IntRange(10, 1200), default=96, show_default=True, help="Resolution of a .png")
 def picture(file: Path, output: Path | None, sheets: tuple[str, ...], dpi: int) -> None:
     """Draw the sheets of a workbook, each whole in one picture, recalculated by LibreOffice."""
-    from sheetgen.book import BookError
+    from sheetgen.cli.picture import draw
     from sheetgen.engines import EngineError
-    from sheetgen.picture import draw
+    from sheetgen.xlsx.read import BookError
 
     try:
         with _writing(output or file.parent):
@@ -430,7 +435,7 @@ def presets() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from sheetgen.presets import all_presets, request
+    from sheetgen.model.presets import all_presets, request
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("preset", "what it is", "sizes", "paper"):
@@ -450,9 +455,9 @@ def presets() -> None:
 @click.argument("models", nargs=-1)
 def scale_(models: tuple[str, ...]) -> None:
     """Parameters, cache and work of published models, by MODELS' names or parts of them; all without any."""
-    from sheetgen import scale
+    from sheetgen.sheet.pages import published
 
-    scale.show(scale.select(models))
+    published.show(published.select(models))
 
 
 def _refuse_own(preset: str | None, options: dict[str, Any]) -> None:
@@ -478,11 +483,11 @@ def _image(path: Path) -> Any:
     """The pixels in a file, [channels, height, width]."""
     import numpy as np
 
-    from sheetgen import guard
-    from sheetgen.presets import MOST_PIXELS
+    from sheetgen.base.files import opened
+    from sheetgen.model.presets import MOST_PIXELS
 
     try:
-        with guard.opened(path):
+        with opened(path):
             found = np.load(path, allow_pickle=False, mmap_mode="r")  # so that a file cannot ask for more than it has
     except OSError as error:
         raise InputError(f"--pixels {path}: {error.strerror or error}; save an array by numpy.save") from error

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sheetgen.book import sheets_shown
-from sheetgen.engines.with_libreoffice import recalculated_copy
-from sheetgen.errors import InputError
+from sheetgen.base.errors import InputError
+from sheetgen.engines.libreoffice import recalculated_copy
+from sheetgen.xlsx.read import sheets_shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image

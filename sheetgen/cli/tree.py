@@ -8,9 +8,9 @@ import numpy as np
 from rich.text import Text
 from rich.tree import Tree
 
-from sheetgen import words
-from sheetgen.ops import Array
-from sheetgen.tensor import Frame, Tensor, Trace
+from sheetgen.text import blocks as words
+from sheetgen.trace.ops import Array
+from sheetgen.trace.tensor import Frame, Tensor, Trace
 
 TOP = 3  # choices that are shown of a prediction
 WEIGHT, QUIET, STRONG = "red", "dim", "bold"

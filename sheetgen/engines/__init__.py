@@ -16,8 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sheetgen.address import Range, cell_name
-from sheetgen.book import Book, check_file
+from sheetgen.base.cells import Range, cell_name
+from sheetgen.xlsx.read import Book, check_file
 
 MAX_GRID = 20_000_000  # cells of a sheet from A1 to its last one
 
@@ -86,10 +86,10 @@ def soffice() -> str | None:
 
 # name: (module here, package it needs (None: LibreOffice), how to get that)
 _ENGINES = {
-    "formulas": ("with_formulas", "formulas", "pip install formulas"),
-    "formulas-model": ("with_model", "formulas", "pip install 'formulas[excel]'"),
-    "libreoffice": ("with_libreoffice", None, "install LibreOffice, so that the command soffice is found"),
-    "ironcalc": ("with_ironcalc", "ironcalc", "pip install ironcalc"),
+    "formulas": ("formulas", "formulas", "pip install formulas"),
+    "formulas-model": ("formulas_model", "formulas", "pip install 'formulas[excel]'"),
+    "libreoffice": ("libreoffice", None, "install LibreOffice, so that the command soffice is found"),
+    "ironcalc": ("ironcalc", "ironcalc", "pip install ironcalc"),
 }
 
 

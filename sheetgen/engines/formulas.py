@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen.address import Range, parse_range
-from sheetgen.book import Book, Formula, Sheet, read_book
+from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import MAX_GRID, EngineError, Values, cut, grid_of
-from sheetgen.sheets import MAX_CELLS, MAX_TEXT, ErrorValue
+from sheetgen.xlsx.parts import MAX_CELLS, MAX_TEXT, ErrorValue
+from sheetgen.xlsx.read import Book, Formula, Sheet, read_book
 
 
 class _Deferred(ModuleType):

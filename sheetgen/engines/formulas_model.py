@@ -1,4 +1,4 @@
-"""The ExcelModel of the `formulas` package, as it comes: slow, and a check on `with_formulas`."""
+"""The ExcelModel of the `formulas` package, as it comes: slow, and a check on our own `formulas`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from sheetgen.book import Book, read_book
 from sheetgen.engines import EngineError, Values, grid_of
-from sheetgen.engines.with_formulas import EMPTY, mapped, outward
+from sheetgen.engines.formulas import EMPTY, mapped, outward
+from sheetgen.xlsx.read import Book, read_book
 
 MISSING = "#MISSING!"  # a formula cell that the solution lacks: ExcelModel reports no error for it
 

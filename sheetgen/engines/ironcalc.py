@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 import ironcalc
 
-from sheetgen.book import Book
 from sheetgen.engines import EngineError, Values, grid_of
-from sheetgen.engines.with_libreoffice import drop_cached_values
+from sheetgen.engines.libreoffice import drop_cached_values
+from sheetgen.xlsx.read import Book
 
 
 def recompute(path: Path, _book: Book | None = None) -> Values:

@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.parsers import expat
 
-from sheetgen.address import Range, parse_range
-from sheetgen.book import MAX_CELLS, Book, read_values
+from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import EngineError, EngineUnavailable, Values, grid_of, soffice
+from sheetgen.xlsx.read import MAX_CELLS, Book, read_values
 
 Change = Callable[[str, bytes], bytes]  # the name of a part and its content → the content that it shall have
 TIMEOUT = 300  # seconds; a start takes one, 50,000 formulas another

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sheetgen.architectures.settings import (
+from sheetgen.huggingface.settings import (
     Fields,
     Settings,
     decoder_fields,
@@ -25,8 +25,8 @@ from sheetgen.architectures.settings import (
     qwen3_fields,
     vit_fields,
 )
-from sheetgen.architectures.tensors import Naming, Part, Parts, decoder_parts, vit_parts
-from sheetgen.models import Config, Decoder, Llama4, Mixture, Vit
+from sheetgen.huggingface.tensors import Naming, Part, Parts, decoder_parts, vit_parts
+from sheetgen.model.families import Config, Decoder, Llama4, Mixture, Vit
 
 __all__ = ["ARCHITECTURES", "Architecture", "Part", "Parts", "Settings"]
 

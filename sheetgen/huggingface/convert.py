@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen.architectures import ARCHITECTURES, Architecture, Part, Parts, Settings
-from sheetgen.checkpoint import CONFIG, Checkpoint, open_checkpoint, read_json
-from sheetgen.errors import InputError
-from sheetgen.models import Config
-from sheetgen.ops import Array, Limits
-from sheetgen.presets import INPUTS, LONGEST_WORD, Given, Preset, Request, refuse_unread
-from sheetgen.tensor import Live
+from sheetgen.base.errors import InputError
+from sheetgen.huggingface.architectures import ARCHITECTURES, Architecture, Part, Parts, Settings
+from sheetgen.huggingface.files import CONFIG, Checkpoint, open_checkpoint, read_json
+from sheetgen.model.families import Config
+from sheetgen.model.presets import INPUTS, LONGEST_WORD, Given, Preset, Request, refuse_unread
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Live
 
 PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.", "transformer.", "vit.")
 # Constants that old checkpoints hold, and a part that is not used.

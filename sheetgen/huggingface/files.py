@@ -12,9 +12,9 @@ import ml_dtypes  # noqa: F401 - teaches NumPy bfloat16, which safetensors asks 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from sheetgen.errors import InputError
-from sheetgen.guard import opened
-from sheetgen.ops import Array
+from sheetgen.base.errors import InputError
+from sheetgen.base.files import opened
+from sheetgen.trace.ops import Array
 
 CONFIG, SINGLE, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 DTYPES = ("F64", "F32", "F16", "BF16")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sheetgen.errors import InputError
+from sheetgen.base.errors import InputError
 
 Fields = dict[str, Any]
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from sheetgen.models import Decoder, Mixture, Vit
+from sheetgen.model.families import Decoder, Mixture, Vit
 
 
 @dataclass(frozen=True)

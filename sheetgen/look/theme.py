@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sheetgen.errors import InputError
-from sheetgen.tensor import Frame, Tensor
+from sheetgen.base.errors import InputError
+from sheetgen.trace.tensor import Frame, Tensor
 
 Role = Literal["weight", "constant", "control", "input", "activation", "attention", "gate", "residual", "output"]
 Kind = Literal["layer", "attention", "head", "feed_forward", "expert", "router", "input", "output", "other"]

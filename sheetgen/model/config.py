@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args, get_type_hints
 
-from sheetgen import precision
-from sheetgen.address import MAX_COLUMNS, MAX_ROWS
-from sheetgen.controls import Controls
-from sheetgen.errors import InputError
-from sheetgen.precision import Precision
-from sheetgen.tensor import Source, Trace, scope
+from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS
+from sheetgen.base.errors import InputError
+from sheetgen.model import rounding as precision
+from sheetgen.model.controls import Controls
+from sheetgen.model.rounding import Precision
+from sheetgen.trace.tensor import Source, Trace, scope
 
 MOST = 10**9  # of any size; of what is counted one by one, as many as a sheet has rows
 COLDEST = 0.001  # temperature: 0 cannot divide

@@ -10,9 +10,9 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field
 
-from sheetgen.errors import InputError
-from sheetgen.ops import Limits
-from sheetgen.tensor import Live, Tensor, complaints, control, number, open_path, when
+from sheetgen.base.errors import InputError
+from sheetgen.trace.ops import Limits
+from sheetgen.trace.tensor import Live, Tensor, complaints, control, number, open_path, when
 
 USUAL, ALL, NONE = "usual", "all", "none"
 ON, OFF = "on", "off"

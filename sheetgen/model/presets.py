@@ -10,15 +10,15 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
-from sheetgen.address import MAX_ROWS
-from sheetgen.errors import InputError
-from sheetgen.models import FAMILIES, MOST, Config, as_sizes, divisors, formats
-from sheetgen.ops import Array
+from sheetgen.base.cells import MAX_ROWS
+from sheetgen.base.errors import InputError
+from sheetgen.base.files import tables, templates
+from sheetgen.model.families import FAMILIES, MOST, Config, as_sizes, divisors, number_formats
+from sheetgen.trace.ops import Array
 
 DEFAULT_TEXT = "the cat sat on the mat"
 # Fills up the vocabulary behind the words of the sentence.
@@ -63,13 +63,11 @@ class Request:
 def all_presets() -> dict[str, Preset]:
     """Every preset by name, in the order of their names."""
     found = {}
-    for file in sorted(files("sheetgen.templates").iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".toml"):
-            data = tomllib.loads(file.read_text(encoding="utf-8"))
-            name = file.name.removesuffix(".toml")
-            title, summary, paper = (data[key] for key in ("title", "summary", "paper"))
-            published = tuple(data.get("published", ()))
-            found[name] = Preset(name, title, summary, paper, FAMILIES[data["family"]], data["sizes"], published)
+    for name, file in tables(templates()).items():
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        title, summary, paper = (data[key] for key in ("title", "summary", "paper"))
+        published = tuple(data.get("published", ()))
+        found[name] = Preset(name, title, summary, paper, FAMILIES[data["family"]], data["sizes"], published)
     return found
 
 
@@ -220,7 +218,7 @@ INPUTS: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any], Mapping[str, 
     "sentence": (("text", "tokens"), _sentence),
     "translation": (("text", "tokens", "target"), _translation),
     "image": (("pixels",), _image),
-    "numbers": ((), lambda *_: ({}, formats.given())),
+    "numbers": ((), lambda *_: ({}, number_formats.given())),
 }
 
 

@@ -18,9 +18,9 @@ from typing import Literal
 
 import numpy as np
 
-from sheetgen.controls import Controls
-from sheetgen.errors import InputError
-from sheetgen.tensor import (
+from sheetgen.base.errors import InputError
+from sheetgen.model.controls import Controls
+from sheetgen.trace.tensor import (
     Tensor,
     Trace,
     Where,

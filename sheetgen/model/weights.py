@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from sheetgen.ops import Array, Limits
-from sheetgen.tensor import Live
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Live
 
 Style = Literal["byhand", "normal", "zeros"]
 

@@ -20,22 +20,24 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen import compare, explain, scale, tour
-from sheetgen.address import Range, cell_name
-from sheetgen.book import Book, Formula, read_book
-from sheetgen.diagram import mirrors
+from sheetgen.base.cells import Range, cell_name
+from sheetgen.base.errors import InputError
+from sheetgen.base.lang import ENGLISH, catalogues, everywhere, speaking
 from sheetgen.engines import ENGINES, Values
-from sheetgen.errors import InputError
-from sheetgen.formula import ApartError, Style, formulas_of
-from sheetgen.lang import ENGLISH, catalogues, everywhere, speaking
-from sheetgen.layout import Label, Layout, lay_out
-from sheetgen.models import FAMILIES, Config, as_sizes, fit_a_worksheet, run
-from sheetgen.notation import Notation
-from sheetgen.ops import OPS, Array, Limits
-from sheetgen.pages import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE
-from sheetgen.placed import Ran, defined_name, workbook_path
-from sheetgen.resized import Resized, remarks
-from sheetgen.tensor import Frame, Live, Tensor, Trace
+from sheetgen.model.families import FAMILIES, Config, as_sizes, fit_a_worksheet, run
+from sheetgen.proof import explain
+from sheetgen.proof.notation import Notation
+from sheetgen.proof.resized import Resized, remarks
+from sheetgen.sheet.formula import ApartError, Style, formulas_of
+from sheetgen.sheet.layout import Label, Layout, lay_out
+from sheetgen.sheet.pages import published as scale
+from sheetgen.sheet.pages.config import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE
+from sheetgen.sheet.pages.map import mirrors
+from sheetgen.sheet.workbook import Ran, defined_name, workbook_path
+from sheetgen.trace.ops import OPS, Array, Limits
+from sheetgen.trace.tensor import Frame, Live, Tensor, Trace
+from sheetgen.workbooks import compare, tour
+from sheetgen.xlsx.read import Book, Formula, read_book
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
 GROWN = 10  # times as large as it was built, a block is no longer one that rows were inserted into

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgen.address import Range, cell_name
-from sheetgen.notation import Token
-from sheetgen.ops import Array
+from sheetgen.base.cells import Range, cell_name
+from sheetgen.proof.notation import Token
+from sheetgen.trace.ops import Array
 
 Tokens = tuple[Token, ...]
 Places = Mapping[str, Range]  # of all blocks of the model, by path

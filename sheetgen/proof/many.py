@@ -10,10 +10,10 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
-from sheetgen.book import BookError
-from sheetgen.check import Report, check
+from sheetgen.base.errors import InputError
 from sheetgen.engines import EngineError
-from sheetgen.errors import InputError
+from sheetgen.proof.check import Report, check
+from sheetgen.xlsx.read import BookError
 
 Job = tuple[Path, str]  # a workbook, and who recomputes it
 

@@ -11,8 +11,8 @@ import math
 import re
 from functools import lru_cache
 
-from sheetgen.address import Range, parse_range
-from sheetgen.book import Book, Formula, tokens
+from sheetgen.base.cells import Range, parse_range
+from sheetgen.xlsx.read import Book, Formula, tokens
 
 # The kind of a token ("range", "number", "call", …) and what it stands for.
 Token = tuple[str, Range | float | str]

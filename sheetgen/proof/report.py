@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sheetgen.check import STATIC, Report
+from sheetgen.proof.check import STATIC, Report
 
 MANY = 8  # cells named one by one
 

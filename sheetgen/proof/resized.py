@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sheetgen.errors import InputError
-from sheetgen.models import Config
+from sheetgen.base.errors import InputError
+from sheetgen.model.families import Config
 
 Shape = tuple[int, int]
 Resized = dict[str, tuple[Shape, Shape]]  # path → the shape that Config asks for, the shape that the block has

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sheetgen.address import Range, column_name, sheet_prefix
-from sheetgen.ops import ALL, OPS, PRODUCT, Array, Index
-from sheetgen.tensor import Tensor
+from sheetgen.base.cells import Range, column_name, sheet_prefix
+from sheetgen.base.text import literal
+from sheetgen.trace.ops import ALL, OPS, PRODUCT, Array, Index
+from sheetgen.trace.tensor import Tensor
 
 Style = Literal["blocks", "cells"]
 
@@ -83,12 +84,6 @@ def _joined(stack: Tensor, places: Mapping[str, Range]) -> Range:
         if (upper.bottom + 1, upper.left, upper.right) != (lower.top, lower.left, lower.right):
             raise ApartError(f"{' and '.join(map(str, stack.operands))} do not stand under each other")
     return Range(parts[0].sheet, parts[0].top, parts[0].left, parts[-1].bottom, parts[-1].right)
-
-
-def literal(value: float) -> str:
-    """A number as a formula spells it: `3`, `0.1`."""
-    """A number as a formula spells it: `3`, `0.1`."""
-    return repr(int(value)) if value == int(value) else repr(value)
 
 
 def expression(

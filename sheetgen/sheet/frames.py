@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sheetgen.address import sheet_prefix
-from sheetgen.layout import Box, Layout
-from sheetgen.theme import Look, Theme
+from sheetgen.base.cells import sheet_prefix
+from sheetgen.look.theme import Look, Theme
+from sheetgen.sheet.layout import Box, Layout
 
 DEEPEST = 7  # levels of groups that spreadsheet programs know
 

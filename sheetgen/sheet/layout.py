@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sheetgen import words
-from sheetgen.address import MAX_COLUMNS, MAX_ROWS, Range
-from sheetgen.errors import InputError
-from sheetgen.formula import parts_of
-from sheetgen.ops import OPS
-from sheetgen.tensor import Frame, Tensor, Trace, apply
+from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS, Range
+from sheetgen.base.errors import InputError
+from sheetgen.sheet.formula import parts_of
+from sheetgen.text import blocks as words
+from sheetgen.trace.ops import OPS
+from sheetgen.trace.tensor import Frame, Tensor, Trace, apply
 
 SHEET = "Model"
 HEADER = 2  # rows above a block: its title and the names of its columns

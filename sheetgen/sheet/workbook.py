@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sheetgen.address import Range
-from sheetgen.layout import SHEET, Layout, lay_out
-from sheetgen.models import Config
-from sheetgen.presets import Request
-from sheetgen.tensor import Tensor, Trace
+from sheetgen.base.cells import Range
+from sheetgen.model.families import Config
+from sheetgen.model.presets import Request
+from sheetgen.sheet.layout import SHEET, Layout, lay_out
+from sheetgen.trace.tensor import Tensor, Trace
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from sheetgen.formula import literal
-from sheetgen.lang import tr
-from sheetgen.ops import ATOM, OPS
-from sheetgen.precision import ENDING
-from sheetgen.sources import source
-from sheetgen.tensor import Frame, Tensor
+from sheetgen.base.lang import tr
+from sheetgen.base.text import literal
+from sheetgen.model.rounding import ENDING
+from sheetgen.text.sources import source
+from sheetgen.trace.ops import ATOM, OPS
+from sheetgen.trace.tensor import Frame, Tensor
 
 # What a block is called in its title where its path would be long-winded.
 TITLES = {

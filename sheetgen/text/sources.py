@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sheetgen.tensor import Tensor
+from sheetgen.trace.tensor import Tensor
 
 ATTENTION = "Vaswani et al. 2017, arXiv:1706.03762, equation 1"
 ROPE = "Su et al. 2021, arXiv:2104.09864"

@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from sheetgen.errors import InputError
-from sheetgen.lang import tr
+from sheetgen.base.errors import InputError
+from sheetgen.base.lang import tr
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Index = slice | int  # all of an axis (a whole block) or one position of it (one cell)

@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from sheetgen.errors import InputError
-from sheetgen.ops import OPS, Array, Limits
+from sheetgen.base.errors import InputError
+from sheetgen.trace.ops import OPS, Array, Limits
 
 Kind = Literal["computed", "weight", "constant", "control", "text", "input"]
 Live = float | str  # what a control holds

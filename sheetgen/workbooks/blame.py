@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen import words
-from sheetgen.errors import InputError
-from sheetgen.models import FAMILIES, Config, run
-from sheetgen.ops import Array, Limits
-from sheetgen.tensor import Live, Tensor, Trace
+from sheetgen.base.errors import InputError
+from sheetgen.model.families import FAMILIES, Config, run
+from sheetgen.text import blocks as words
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Live, Tensor, Trace
 
 FAMILY = "family"
 _INDEX = re.compile(r"(?<![a-z])(layer|head|kv|expert)_(\d+)")

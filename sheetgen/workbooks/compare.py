@@ -13,19 +13,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sheetgen import differ, pages, scale, words
-from sheetgen.address import Range
-from sheetgen.errors import InputError
-from sheetgen.formula import Style
-from sheetgen.lang import tr
-from sheetgen.models import run
-from sheetgen.pages import Page, Table, Workbook
-from sheetgen.placed import Placed, Ran, place
-from sheetgen.presets import Request
-from sheetgen.reasons import reason
-from sheetgen.tensor import Tensor, Trace, apply, equal, join, scope, section
-from sheetgen.weights import Drawn
-from sheetgen.weights import Style as Weights
+from sheetgen.base.cells import Range
+from sheetgen.base.errors import InputError
+from sheetgen.base.lang import tr
+from sheetgen.model.families import run
+from sheetgen.model.presets import Request
+from sheetgen.model.weights import Drawn
+from sheetgen.model.weights import Style as Weights
+from sheetgen.sheet.formula import Style
+from sheetgen.sheet.pages import config as pages
+from sheetgen.sheet.pages import published
+from sheetgen.sheet.pages.config import Page, Table, Workbook
+from sheetgen.sheet.workbook import Placed, Ran, place
+from sheetgen.text import blocks as words
+from sheetgen.text.reasons import reason
+from sheetgen.trace.tensor import Tensor, Trace, apply, equal, join, scope, section
+from sheetgen.workbooks import blame
 
 KIND = "compare"  # what Config calls such a workbook
 SHEET = "What changes"
@@ -91,13 +94,13 @@ def _place_all(sides: Sequence[Side], seed: int, weights: Weights, style: Style)
 
 def _countable(groups: Sequence[str]) -> bool:
     """Whether the published models of all groups fit one table."""
-    known = scale.published()
+    known = published.published()
     return bool(groups) and len({known[name].equation for name in groups}) == 1
 
 
 def _like(request: Request) -> list[str]:
     """The published models that a preset is a small form of: those called like it."""
-    known, title = scale.published(), _plain(request.preset.title)
+    known, title = published.published(), _plain(request.preset.title)
     models = [model.name for group in request.preset.published for model in known[group].models]
     return [name for name in models if re.match(rf"{re.escape(title)}(?!\.?\d\b)(?!\.)", _plain(name))]
 
@@ -108,7 +111,7 @@ def _plain(name: str) -> str:
 
 def _scale(models: Sequence[Placed], names: Sequence[str]) -> Table | None:
     groups = groups_of([model.ran for model in models])
-    return scale.table_of(groups, toys([model.ran for model in models], names)) if groups else None
+    return published.table_of(groups, toys([model.ran for model in models], names)) if groups else None
 
 
 def groups_of(models: Sequence[Ran]) -> list[str]:
@@ -117,15 +120,15 @@ def groups_of(models: Sequence[Ran]) -> list[str]:
     return list(dict.fromkeys(name for names in named for name in names if name))
 
 
-def toys(models: Sequence[Ran], names: Sequence[str] = ()) -> list[scale.Toy]:
+def toys(models: Sequence[Ran], names: Sequence[str] = ()) -> list[published.Toy]:
     """The rows of the workbook's own models in the table of published ones; raises InputError for an unknown group."""
     found = []
-    for model, name in itertools.zip_longest(models, names, fillvalue=scale.TOY):
+    for model, name in itertools.zip_longest(models, names, fillvalue=published.TOY):
         assert isinstance(model, Ran)
         own = str(model.build.get("published") or "").split(", ")[0]
         if own:
-            sizes = {**scale.find_group(own).common, **scale.sizes_of(model.config)}
-            found.append(scale.Toy(sizes, model.trace.parameters(), str(name)))
+            sizes = {**published.find_group(own).common, **published.sizes_of(model.config)}
+            found.append(published.Toy(sizes, model.trace.parameters(), str(name)))
     return found
 
 
@@ -134,7 +137,7 @@ def toys(models: Sequence[Ran], names: Sequence[str] = ()) -> list[scale.Toy]:
 
 def computed(models: Sequence[Ran], table: Trace | None) -> Trace:
     """Sizes, costs and outputs of both models side by side; `table`: the trace of the sheet Scale."""
-    with Trace(scale.PUBLISHED) as trace, scope(SCOPE, "What changes"):
+    with Trace(published.PUBLISHED) as trace, scope(SCOPE, "What changes"):
         if table is not None:
             with section("Sizes and costs"):
                 _numbers(models, table)
@@ -145,11 +148,11 @@ def computed(models: Sequence[Ran], table: Trace | None) -> Trace:
 
 def _numbers(models: Sequence[Ran], table: Trace) -> None:
     """Each quantity as a row: both models, then the published ones that are like them."""
-    known = scale.published()
+    known = published.published()
     listed = [model.name for group in groups_of(models) for model in known[group].models]
     chosen = [listed.index(name) for name in like_of(models)]
     for name in NUMBERS:
-        column = table.blocks.get(f"{scale.SCOPE}.{'flops' if name == 'macs' else name}")
+        column = table.blocks.get(f"{published.SCOPE}.{'flops' if name == 'macs' else name}")
         if column is None:  # all models have it alike
             continue
         last = column.rows - 1  # a row for a reader's own sizes
@@ -190,7 +193,7 @@ def _page(models: Sequence[Placed], sides: Sequence[Side], table: Table | None) 
     page = Page(SHEET, [40, 26, *([16] * 10)])
     sheet = Table(page, computed([model.ran for model in models], table.trace if table else None))
     a, b = models
-    found = differ.causes(a.request.config, b.request.config, a.trace, b.trace)
+    found = blame.causes(a.request.config, b.request.config, a.trace, b.trace)
     page.row(0, f"{sides[0].name} → {sides[1].name}: what changes", look="HEADING")
     count = sum(len(row.paths) for cause in found for row in cause.rows)
     alike = len(set(a.trace.blocks) | set(b.trace.blocks)) - count
@@ -208,7 +211,7 @@ def _page(models: Sequence[Placed], sides: Sequence[Side], table: Table | None) 
     return sheet
 
 
-def _changes(sheet: Table, found: Sequence[differ.Cause], a: Placed, b: Placed, row: int) -> int:
+def _changes(sheet: Table, found: Sequence[blame.Cause], a: Placed, b: Placed, row: int) -> int:
     """The causes in the order of computation, their blocks under them; returns the next free row."""
     page = sheet.page
     page.row(row, "what differs", "where", f"in {a.sheet}", "", "", "", f"in {b.sheet}", look="TABLE_HEAD")
@@ -232,14 +235,14 @@ def _changes(sheet: Table, found: Sequence[differ.Cause], a: Placed, b: Placed, 
             _change(sheet, row, each, a, b)
             page.levels[row] = folded
             row += 1
-    also = differ.without_effect(a.request.config, b.request.config, found)
+    also = blame.without_effect(a.request.config, b.request.config, found)
     if also:
         page.row(row, "also set otherwise", ", ".join(also), look="SUBTITLE")
         row += 1
     return row
 
 
-def _change(sheet: Table, row: int, each: differ.Row, a: Placed, b: Placed) -> None:
+def _change(sheet: Table, row: int, each: blame.Row, a: Placed, b: Placed) -> None:
     """One row: the blocks' name, which ones, and how either model makes them, with a link to the first."""
     sheet.page.cell(row, 0, each.name + (" (the whole part)" if each.whole else ""), indent=2)
     sheet.page.cell(row, 1, each.where)
@@ -251,7 +254,7 @@ def _change(sheet: Table, row: int, each: differ.Row, a: Placed, b: Placed) -> N
         text = f"{len(each.paths)} blocks" if each.whole else words.shape(tensor)
         sheet.page.link(row, column, text, model.name(str(tensor.path)))
         if not each.whole:
-            sheet.page.cell(row, column + 1, differ.equation(tensor), "EQUATION")
+            sheet.page.cell(row, column + 1, blame.equation(tensor), "EQUATION")
 
 
 def _doc(setting: str, a: Placed, b: Placed) -> str:
@@ -281,7 +284,7 @@ def _place_numbers(sheet: Table, names: Sequence[str], models: Sequence[Placed],
         path = f"{SCOPE}.{name}"
         if path in sheet.trace.blocks:
             page.row(row, label)
-            _put(sheet, path, row, 1, scale.COUNT)
+            _put(sheet, path, row, 1, published.COUNT)
             row += 1
     page.widths += [16.0] * max(0, len(heads) + 1 - len(page.widths))
     return row
@@ -300,7 +303,7 @@ def _place_outputs(sheet: Table, names: Sequence[str], row: int) -> None:
         key, _, what = name.partition("_")
         head = f"{titles[key]}: {HEADS[what]}" if key in titles else HEADS.get(name, "word")
         page.cell(row + 1, column, head, "TABLE_HEAD")
-        _put(sheet, path, row + 2, column, scale.MARK if name == "same" else "0.00" if "prob" in name else "@")
+        _put(sheet, path, row + 2, column, published.MARK if name == "same" else "0.00" if "prob" in name else "@")
         column += 1
         assert tensor.columns == 1
 

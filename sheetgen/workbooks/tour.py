@@ -12,20 +12,24 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.resources import files
 from typing import Any
 
-from sheetgen import compare, pages, presets, scale, words
-from sheetgen.address import Range
-from sheetgen.errors import InputError
-from sheetgen.formula import Style
-from sheetgen.models import run
-from sheetgen.ops import Limits
-from sheetgen.pages import Page, Table, Workbook
-from sheetgen.placed import Placed, Ran, defined_name, place
-from sheetgen.tensor import Live, Source, Tensor, Trace, apply, control, max_rows, scope, stack, sum_rows, when
-from sheetgen.weights import Drawn
-from sheetgen.weights import Style as Weights
+from sheetgen.base.cells import Range
+from sheetgen.base.errors import InputError
+from sheetgen.base.files import tables, templates
+from sheetgen.model import presets
+from sheetgen.model.families import run
+from sheetgen.model.weights import Drawn
+from sheetgen.model.weights import Style as Weights
+from sheetgen.sheet.formula import Style
+from sheetgen.sheet.pages import config as pages
+from sheetgen.sheet.pages import published as scale
+from sheetgen.sheet.pages.config import Page, Table, Workbook
+from sheetgen.sheet.workbook import Placed, Ran, defined_name, place
+from sheetgen.text import blocks as words
+from sheetgen.trace.ops import Limits
+from sheetgen.trace.tensor import Live, Source, Tensor, Trace, apply, control, max_rows, scope, stack, sum_rows, when
+from sheetgen.workbooks import compare
 
 KIND = "tour"  # what Config calls such a workbook, with the name of the tour
 SHEET = "Steps"
@@ -74,8 +78,7 @@ class Tour:
 
 def names() -> list[str]:
     """All tours."""
-    folder = files("sheetgen.templates") / "tours"
-    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+    return list(tables(templates() / "tours"))
 
 
 @functools.cache
@@ -83,7 +86,7 @@ def find(name: str) -> Tour:
     """The tour of this name; raises InputError with those there are."""
     if name not in names():
         raise InputError(f"{name!r} is no tour: choose {' or '.join(names())}")
-    source = files("sheetgen.templates") / "tours" / f"{name}.toml"
+    source = templates() / "tours" / f"{name}.toml"
     data = tomllib.loads(source.read_text(encoding="utf-8"))
     shared = data.get("shared", {})
     return Tour(name, data["title"], data["summary"], tuple(_step(step, shared) for step in data["steps"]))

@@ -15,7 +15,7 @@ from typing import Any
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from sheetgen.address import Range, column_name
+from sheetgen.base.cells import Range, column_name
 
 Number = namedtuple("Number", "number, format")  # XlsxWriter knows the kinds of cells by the names of their classes
 SPAN = 16  # rows that are said to be equally wide

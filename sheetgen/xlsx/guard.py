@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 from xml.parsers import expat
 
-from sheetgen.errors import InputError
+from sheetgen.base.errors import InputError
+from sheetgen.base.files import opened
 
 MAX_FILE = 128 << 20  # bytes as it lies on the disk
 MAX_BYTES = 384 << 20  # of all parts together, unpacked; a million cells have about 50
@@ -39,17 +39,6 @@ REACHING = {
 
 class BookError(InputError):
     """A workbook cannot be read; the message says what, where and the remedy."""
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """An ordinary file, open for reading; a folder, a pipe or a device raises OSError without being waited for."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(0, "it is a folder" if stat.S_ISDIR(mode) else "it is no ordinary file (a pipe, a device)")
-        yield file
 
 
 class _Bounded:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO
 
-from sheetgen.address import MAX_COLUMNS, MAX_ROWS, Range, cell_name, column_index, parse_range
-from sheetgen.guard import MAX_DEPTH, feed, plain_parser, reaches_outside
+from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS, Range, cell_name, column_index, parse_range
+from sheetgen.xlsx.guard import MAX_DEPTH, feed, plain_parser, reaches_outside
 
 Cell = tuple[int, int]  # row and column, counted from 0
 Constant = float | int | str | bool | None

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from sheetgen import guard
-from sheetgen.address import Range, cell_name, parse_range
-from sheetgen.guard import BookError
-from sheetgen.sheets import (
+from sheetgen.base.cells import Range, cell_name, parse_range
+from sheetgen.xlsx import guard
+from sheetgen.xlsx.guard import BookError
+from sheetgen.xlsx.parts import (
     MAX_CELLS,
     Cell,
     Constant,

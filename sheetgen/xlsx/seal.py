@@ -11,7 +11,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from sheetgen import guard
+from sheetgen.xlsx import guard
 
 PROPERTY = "sheetgen seal"
 BLANK = "0" * 64

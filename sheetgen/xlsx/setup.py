@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sheetgen.decor import levels
-from sheetgen.lang import tr
-from sheetgen.layout import Layout
-from sheetgen.pages import Chart
-from sheetgen.theme import Paper, Theme
+from sheetgen.base.lang import tr
+from sheetgen.look.theme import Paper, Theme
+from sheetgen.sheet.frames import levels
+from sheetgen.sheet.layout import Layout
+from sheetgen.sheet.pages.config import Chart
 
 # Of the shapes of charts: XlsxWriter's type and subtype, and whether it is drawn by lines.
 CHARTS: dict[str, tuple[str, str, bool]] = {

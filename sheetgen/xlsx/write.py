@@ -14,19 +14,20 @@ import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 
-from sheetgen import atomic, seal, words
-from sheetgen.address import Range
-from sheetgen.decor import Decor, Mark
-from sheetgen.draw import insert_charts, prepare, set_paper
-from sheetgen.formula import CellFormula, formulas_of
-from sheetgen.lang import tr
-from sheetgen.layout import Label, Title
-from sheetgen.ops import Array, Limits
-from sheetgen.pages import Cell, Live, Page, Table, Workbook
-from sheetgen.placed import Placed, defined_name
-from sheetgen.tensor import Tensor
-from sheetgen.theme import Look
-from sheetgen.worksheet import Sheet
+from sheetgen.base.cells import Range
+from sheetgen.base.lang import tr
+from sheetgen.look.theme import Look
+from sheetgen.sheet.formula import CellFormula, formulas_of
+from sheetgen.sheet.frames import Decor, Mark
+from sheetgen.sheet.layout import Label, Title
+from sheetgen.sheet.pages.config import Cell, Live, Page, Table, Workbook
+from sheetgen.sheet.workbook import Placed, defined_name
+from sheetgen.text import blocks as words
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Tensor
+from sheetgen.xlsx import atomic, seal
+from sheetgen.xlsx.fast import Sheet
+from sheetgen.xlsx.setup import insert_charts, prepare, set_paper
 
 CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same bytes
 Progress = Callable[[str], None]  # called with the path of each block that has been written

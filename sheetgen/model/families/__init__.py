@@ -1,14 +1,14 @@
 """Families: the sizes a model may have, and its forward pass. A family is one frozen dataclass (see `base.Config`)."""
 
-from sheetgen.models.attention import Attention
-from sheetgen.models.base import MOST, Config, as_sizes, divisors, fit_a_worksheet, run
-from sheetgen.models.decoder import Decoder
-from sheetgen.models.formats import NumberFormats
-from sheetgen.models.mixture import Llama4, Mixture
-from sheetgen.models.nsa import Nsa, NsaLecture
-from sheetgen.models.seq2seq import Seq2Seq
-from sheetgen.models.serving import ChunkedPrefill, PackedPrompts, ReceptiveField, RollingBuffer
-from sheetgen.models.vit import Vit
+from sheetgen.model.config import MOST, Config, as_sizes, divisors, fit_a_worksheet, run
+from sheetgen.model.families.attention import Attention
+from sheetgen.model.families.decoder import Decoder
+from sheetgen.model.families.mixture import Llama4, Mixture
+from sheetgen.model.families.nsa import Nsa, NsaLecture
+from sheetgen.model.families.number_formats import NumberFormats
+from sheetgen.model.families.seq2seq import Seq2Seq
+from sheetgen.model.families.serving import ChunkedPrefill, PackedPrompts, ReceptiveField, RollingBuffer
+from sheetgen.model.families.vit import Vit
 
 FAMILIES: dict[str, type[Config]] = {
     family.family: family

@@ -10,10 +10,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from sheetgen import nn
-from sheetgen.controls import Controls, times
-from sheetgen.errors import InputError
-from sheetgen.models.base import (
+from sheetgen.base.errors import InputError
+from sheetgen.model import nn
+from sheetgen.model.config import (
     Config,
     Sizes,
     declare_layers,
@@ -24,7 +23,8 @@ from sheetgen.models.base import (
     each,
     setting,
 )
-from sheetgen.tensor import Tensor, Trace, constant, equal, rows_of, scope, section, sqrt, text, weight
+from sheetgen.model.controls import Controls, times
+from sheetgen.trace.tensor import Tensor, Trace, constant, equal, rows_of, scope, section, sqrt, text, weight
 
 NormPlace = Literal["before", "after"]
 QkNorm = Literal["none", "head", "all", "unit"]

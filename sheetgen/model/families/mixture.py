@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from sheetgen import nn
-from sheetgen.controls import Controls
-from sheetgen.errors import InputError
-from sheetgen.models.base import Sizes, declare_sight, each, setting
-from sheetgen.models.decoder import Context, Decoder
-from sheetgen.tensor import Tensor, scope, weight
+from sheetgen.base.errors import InputError
+from sheetgen.model import nn
+from sheetgen.model.config import Sizes, declare_sight, each, setting
+from sheetgen.model.controls import Controls
+from sheetgen.model.families.decoder import Context, Decoder
+from sheetgen.trace.tensor import Tensor, scope, weight
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from sheetgen import nn
-from sheetgen.controls import Controls, times
-from sheetgen.errors import InputError
-from sheetgen.models.attention import BARE, embed
-from sheetgen.models.base import Config, declare_softmax, divisors, setting
-from sheetgen.models.decoder import Context, Decoder
-from sheetgen.tensor import (
+from sheetgen.base.errors import InputError
+from sheetgen.model import nn
+from sheetgen.model.config import Config, declare_softmax, divisors, setting
+from sheetgen.model.controls import Controls, times
+from sheetgen.model.families.attention import BARE, embed
+from sheetgen.model.families.decoder import Context, Decoder
+from sheetgen.trace.tensor import (
     Tensor,
     Trace,
     choose,

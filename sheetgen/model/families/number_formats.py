@@ -11,12 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from sheetgen.controls import Controls
-from sheetgen.models.attention import BARE
-from sheetgen.models.base import Config, setting
-from sheetgen.ops import Array
-from sheetgen.precision import Format, Rounding, cells
-from sheetgen.tensor import (
+from sheetgen.model.config import Config, setting
+from sheetgen.model.controls import Controls
+from sheetgen.model.families.attention import BARE
+from sheetgen.model.rounding import Format, Rounding, cells
+from sheetgen.trace.ops import Array
+from sheetgen.trace.tensor import (
     Tensor,
     Trace,
     constant,

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from sheetgen import nn
-from sheetgen.controls import Controls
-from sheetgen.errors import InputError
-from sheetgen.models.base import Config, declare_output, declare_sight, declare_softmax, setting
-from sheetgen.tensor import (
+from sheetgen.base.errors import InputError
+from sheetgen.model import nn
+from sheetgen.model.config import Config, declare_output, declare_sight, declare_softmax, setting
+from sheetgen.model.controls import Controls
+from sheetgen.trace.tensor import (
     Tensor,
     Trace,
     constant,

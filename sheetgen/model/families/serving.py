@@ -11,12 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from sheetgen import nn
-from sheetgen.controls import Controls
-from sheetgen.errors import InputError
-from sheetgen.models.attention import BARE, embed
-from sheetgen.models.base import Config, setting
-from sheetgen.tensor import (
+from sheetgen.base.errors import InputError
+from sheetgen.model import nn
+from sheetgen.model.config import Config, setting
+from sheetgen.model.controls import Controls
+from sheetgen.model.families.attention import BARE, embed
+from sheetgen.trace.tensor import (
     Tensor,
     Trace,
     constant,

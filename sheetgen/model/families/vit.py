@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sheetgen import nn
-from sheetgen.controls import Controls, times
-from sheetgen.errors import InputError
-from sheetgen.models.base import Config, Sizes, declare_layers, declare_output, declare_softmax, divisors, each, setting
-from sheetgen.tensor import (
+from sheetgen.base.errors import InputError
+from sheetgen.model import nn
+from sheetgen.model.config import (
+    Config,
+    Sizes,
+    declare_layers,
+    declare_output,
+    declare_softmax,
+    divisors,
+    each,
+    setting,
+)
+from sheetgen.model.controls import Controls, times
+from sheetgen.trace.tensor import (
     Tensor,
     Trace,
     join,

@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from sheetgen.controls import Controls, times
-from sheetgen.ops import Array
-from sheetgen.tensor import (
+from sheetgen.model.controls import Controls, times
+from sheetgen.trace.ops import Array
+from sheetgen.trace.tensor import (
     Tensor,
     Weight,
     choose,

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetgen import words
-from sheetgen.address import Range
-from sheetgen.formula import parts_of
-from sheetgen.lang import tr
-from sheetgen.pages import MAP, Cell, Grid, Live, Page, Rule
-from sheetgen.placed import Placed
-from sheetgen.precision import EFFECT, TWIN
-from sheetgen.tensor import Frame, Tensor
+from sheetgen.base.cells import Range
+from sheetgen.base.lang import tr
+from sheetgen.model.rounding import EFFECT, TWIN
+from sheetgen.sheet.formula import parts_of
+from sheetgen.sheet.pages.config import MAP, Cell, Grid, Live, Page, Rule
+from sheetgen.sheet.workbook import Placed
+from sheetgen.text import blocks as words
+from sheetgen.trace.tensor import Frame, Tensor
 
 BASELINE = "Baseline"
 SWITCH = "mark_changes"  # the name of the cell that turns the marks on and off

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sheetgen import words
-from sheetgen.address import Range
-from sheetgen.ops import ALL
-from sheetgen.pages import Chart, Page, Series, Table
-from sheetgen.placed import Placed
-from sheetgen.tensor import Tensor
+from sheetgen.base.cells import Range
+from sheetgen.sheet.pages.config import Chart, Page, Series, Table
+from sheetgen.sheet.workbook import Placed
+from sheetgen.text import blocks as words
+from sheetgen.trace.ops import ALL
+from sheetgen.trace.tensor import Tensor
 
 PICTURES = "Pictures"
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
 
-from sheetgen import lang, words
-from sheetgen.address import Range
-from sheetgen.formula import Style
-from sheetgen.models.base import ALIKE
-from sheetgen.ops import Array
-from sheetgen.placed import Placed
-from sheetgen.tensor import Frame, Tensor, Trace
-from sheetgen.theme import LIGHT, Kind, Theme
+from sheetgen.base import lang
+from sheetgen.base.cells import Range
+from sheetgen.look.theme import LIGHT, Kind, Theme
+from sheetgen.model.config import ALIKE
+from sheetgen.sheet.formula import Style
+from sheetgen.sheet.workbook import Placed
+from sheetgen.text import blocks as words
+from sheetgen.trace.ops import Array
+from sheetgen.trace.tensor import Frame, Tensor, Trace
 
 MAP, MODEL, CONFIG, CONTENTS = "Map", "Model", "Config", "Contents"
 SETTING, VALUE, MEANING = "setting", "value", "meaning"  # heads of the columns of Config

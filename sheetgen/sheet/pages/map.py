@@ -11,14 +11,14 @@ import dataclasses
 import re
 from dataclasses import dataclass, field
 
-from sheetgen import words
-from sheetgen.address import Range
-from sheetgen.layout import JOINS
-from sheetgen.pages import MAP, Cell, Mirror, Page
-from sheetgen.placed import Placed
-from sheetgen.precision import EFFECT, TWIN
-from sheetgen.tensor import Frame, Tensor, Trace, apply
-from sheetgen.theme import Kind, kind_of
+from sheetgen.base.cells import Range
+from sheetgen.look.theme import Kind, kind_of
+from sheetgen.model.rounding import EFFECT, TWIN
+from sheetgen.sheet.layout import JOINS
+from sheetgen.sheet.pages.config import MAP, Cell, Mirror, Page
+from sheetgen.sheet.workbook import Placed
+from sheetgen.text import blocks as words
+from sheetgen.trace.tensor import Frame, Tensor, Trace, apply
 
 ABREAST = 4  # boxes side by side
 STREAM, BRANCH = 1, 2  # columns: the residual stream, the arrow out of it

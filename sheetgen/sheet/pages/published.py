@@ -16,19 +16,19 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any, Protocol
 
 import numpy as np
 
-from sheetgen import words
-from sheetgen.address import Range
-from sheetgen.errors import InputError
-from sheetgen.models import Config
-from sheetgen.ops import Array, Limits
-from sheetgen.pages import Cell, Page, Table
-from sheetgen.tensor import Source, Tensor, Trace, apply, control, equal, scope
-from sheetgen.weights import Drawn
+from sheetgen.base.cells import Range
+from sheetgen.base.errors import InputError
+from sheetgen.base.files import tables, templates
+from sheetgen.model.families import Config
+from sheetgen.model.weights import Drawn
+from sheetgen.sheet.pages.config import Cell, Page, Table
+from sheetgen.text import blocks as words
+from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.tensor import Source, Tensor, Trace, apply, control, equal, scope
 
 SHEET = "Scale"
 SCOPE = "scale"  # d_model → scale.d_model, which the workbook calls scale__d_model
@@ -431,12 +431,10 @@ class Group:
 @cache
 def published() -> dict[str, Group]:
     """Every group of published models by the name of its file; raises InputError for a key that is no size."""
-    found = {}
-    for file in sorted((files("sheetgen.templates") / "published").iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".toml"):
-            name = file.name.removesuffix(".toml")
-            found[name] = _group(name, tomllib.loads(file.read_text(encoding="utf-8")))
-    return found
+    return {
+        name: _group(name, tomllib.loads(file.read_text(encoding="utf-8")))
+        for name, file in tables(templates() / "published").items()
+    }
 
 
 def groups() -> list[str]:
