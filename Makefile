@@ -29,7 +29,7 @@ test-hf: install ## Install torch and transformers, too, and compare random tiny
 lint: ## Look for mistakes, for code that is not formatted, and for imports that point the wrong way.
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
-	lint-imports --no-logo
+	lint-imports
 
 format: ## Format the code and mend what can be mended.
 	$(PYTHON) -m ruff check --fix

@@ -16,7 +16,7 @@ from sheetgen.base.files import templates
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sheetgen"
 
-# Libraries and the only rooms that know them. Which room may import which is a contract in pyproject.toml (`make lint`).
+# Libraries and the only rooms that know them. Which room may import which is a contract in pyproject.toml.
 ONLY_IN = {
     "xlsxwriter": {"xlsx"},
     "openpyxl": {"xlsx"},
