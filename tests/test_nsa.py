@@ -14,7 +14,8 @@ from helpers import build, by_libreoffice, cells_of, edited, in_both_styles, rig
 from sheetgen.base.errors import InputError
 from sheetgen.model import presets
 from sheetgen.model.families import run
-from sheetgen.model.families.nsa import Nsa, NsaLecture
+from sheetgen.model.families.nsa import Nsa
+from sheetgen.model.families.nsa_lecture import NsaLecture
 from sheetgen.model.weights import Drawn
 from sheetgen.trace.ops import Array, Limits
 from sheetgen.trace.tensor import Live, Trace

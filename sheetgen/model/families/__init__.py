@@ -1,10 +1,12 @@
-"""Families: the sizes a model may have, and its forward pass. A family is one frozen dataclass (see `base.Config`)."""
+"""Families: the sizes a model may have, and its forward pass; each is one frozen dataclass (see `model.config`)."""
 
 from sheetgen.model.config import MOST, Config, as_sizes, divisors, fit_a_worksheet, run
 from sheetgen.model.families.attention import Attention
 from sheetgen.model.families.decoder import Decoder
-from sheetgen.model.families.mixture import Llama4, Mixture
-from sheetgen.model.families.nsa import Nsa, NsaLecture
+from sheetgen.model.families.llama4 import Llama4
+from sheetgen.model.families.mixture import Mixture
+from sheetgen.model.families.nsa import Nsa
+from sheetgen.model.families.nsa_lecture import NsaLecture
 from sheetgen.model.families.number_formats import NumberFormats
 from sheetgen.model.families.seq2seq import Seq2Seq
 from sheetgen.model.families.serving import ChunkedPrefill, PackedPrompts, ReceptiveField, RollingBuffer

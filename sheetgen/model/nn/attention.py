@@ -1,0 +1,92 @@
+"""Attention: scores, their softmax, and the heads of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sheetgen.model.controls import Controls, times
+from sheetgen.model.nn.linear import with_ones
+from sheetgen.model.nn.norm import softmax
+from sheetgen.trace.tensor import Tensor, Weight, masked, rows_of, scope, sqrt, stack, unrounded, when
+
+
+def score(q: Tensor, k: Tensor, c: Controls) -> Tensor:
+    """Kᵀ·Q / √h: how well each key answers each query. q [h, T], k [h, S] → [S, T].
+
+    The controls `attention_scale` and `attention_temperature` act in the divisor.
+    """
+    divisor = sqrt(rows_of(q))
+    if "attention_scale" in c:
+        divisor = when(c["attention_scale"], "on", divisor, 1.0)
+    if "attention_temperature" in c:
+        divisor = divisor * c["attention_temperature"]
+    if "attention_scale" in c or "attention_temperature" in c:
+        with unrounded():
+            divisor = divisor.named("scale")
+    return (k.T.named("KT", "left") @ q / divisor).named("scores")
+
+
+def attend(q: Tensor, k: Tensor, mask: Tensor | None, c: Controls) -> Tensor:
+    """softmax(Kᵀ·Q / √h) over the keys that the mask leaves. q, k [h, T] → pattern [keys, queries].
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
+    """
+    scores = score(q, k, c)
+    return softmax(scores if mask is None else masked(mask, scores).named("masked", "beside"), "pattern", c)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Attention heads: how many, their size, which of their matrices have a bias, and what is uneven about them.
+
+    qk: lengths of queries and keys, v: of values, one for each head (empty: all of `size`); project: W_O mixes them.
+    """
+
+    count: int
+    size: int
+    bias: bool
+    bias_out: bool
+    qk: tuple[int, ...] = ()
+    v: tuple[int, ...] = ()
+    project: bool = True
+
+    def qk_size(self, j: int) -> int:
+        return self.qk[j] if self.qk else self.size
+
+    def v_size(self, j: int) -> int:
+        return self.v[j] if self.v else self.size
+
+
+def multi_head(x: Tensor, memory: Tensor, w: Weight, heads: Heads, mask: Tensor | None, c: Controls) -> Tensor:
+    """Multi-head attention: queries from x, keys and values from memory (x itself: self-attention).
+
+    x [d, T], memory [d, S], mask [S, T] → [d, T]. Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    """
+    d_model, d = x.rows, x.axes[0]
+    if memory is not x:
+        memory = memory.named("memory")
+        memory = with_ones(memory) if heads.bias else memory
+        x = with_ones(x) if heads.bias else x
+    else:
+        x = memory = with_ones(x) if heads.bias else x
+    made = []
+    for j in range(heads.count):
+        with scope(f"head_{j}"):
+            k = (w("W_K", heads.qk_size(j), memory.rows, axes=("head_dim", d)) @ memory).named("K")
+            q = (w("W_Q", heads.qk_size(j), x.rows, axes=("head_dim", d)) @ x).named("Q")
+            pattern = attend(q, k, mask, c)
+            v = (w("W_V", heads.v_size(j), memory.rows, axes=("head_dim", d)) @ memory).named("V")
+            made.append(times((v @ pattern).named("z"), c.here()))
+    return project_out(made, w, d_model, heads.bias_out, heads.project)
+
+
+def project_out(heads: list[Tensor], w: Weight, d_model: int, bias: bool, project: bool = True) -> Tensor:
+    """W_O · concat(heads): the heads' values, each perhaps times its switch, back to the width of the stream.
+
+    Without `project` their values together are as wide as the stream, and are added to it as they are.
+    """
+    concat = stack(heads).named("concat")
+    if not project:
+        return concat
+    inputs = with_ones(concat) if bias else concat
+    return (w("W_O", d_model, inputs.rows, axes=("d_model", "")) @ inputs).named("attention")
