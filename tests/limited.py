@@ -19,14 +19,13 @@ from sheetgen.engines import formulas as formulas_engine
 from sheetgen.huggingface import convert
 from sheetgen.proof import check
 from sheetgen.sheet import layout
-from sheetgen.sheet.pages import config as pages
 from sheetgen.sheet.pages import published
 from sheetgen.xlsx import write
 
 SECONDS = 10  # of the processor: a busy machine fails nobody
 MEMORY = 1 << 30  # bytes, besides what this process has already
 
-PRELOADED = check, convert, layout, pages, published, write, formulas_engine  # imported once, not in every child
+PRELOADED = check, convert, layout, published, write, formulas_engine  # imported once, not in every child
 
 
 @dataclass(frozen=True)

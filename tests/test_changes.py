@@ -14,7 +14,8 @@ from test_growth import row_through, wider_values
 from sheetgen.base.cells import Range
 from sheetgen.engines import ENGINES, Values
 from sheetgen.proof.check import check, standing
-from sheetgen.sheet.pages.baseline import BASELINE, COLUMNS, SWITCH
+from sheetgen.sheet.names import BASELINE
+from sheetgen.sheet.pages.baseline import COLUMNS, SWITCH
 from sheetgen.xlsx.read import Book, read_book
 
 WEIGHT, NEW = "layer_0__W_O", 5.0

@@ -17,9 +17,10 @@ from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import ENGINES, Values
 from sheetgen.model.families import FAMILIES
 from sheetgen.proof.check import check_book
+from sheetgen.sheet.names import CHANGES
 from sheetgen.sheet.pages import published as scale
 from sheetgen.text.reasons import REASONS, reason
-from sheetgen.workbooks import blame, compare
+from sheetgen.workbooks import blame
 from sheetgen.xlsx.read import Book, read_book
 
 PAIRS = [
@@ -69,7 +70,7 @@ GIVEN = {"words", "vocabulary"}
 
 def told(path: Path) -> list[str]:
     """The paths that the sheet lists, from the notes of its rows."""
-    sheet = openpyxl.load_workbook(path)[compare.SHEET]
+    sheet = openpyxl.load_workbook(path)[CHANGES]
     return [line for (cell,) in sheet.iter_rows(max_col=1) if cell.comment for line in cell.comment.text.split("\n")]
 
 
@@ -189,9 +190,7 @@ def test_sizes_and_costs_are_those_of_scale(books: dict[str, Path]) -> None:
     names = ["Llama-2 7B", "Llama-2 13B", "Llama-2 70B", "Llama-3 8B", "Llama-3 70B"]
     assert parameters == [a.trace.parameters(), b.trace.parameters(), *(published[name] for name in names)]
     (heads,) = [
-        [cell.value for cell in cells]
-        for cells in cached[compare.SHEET].iter_rows()
-        if cells[0].value == "sizes and costs"
+        [cell.value for cell in cells] for cells in cached[CHANGES].iter_rows() if cells[0].value == "sizes and costs"
     ]
     assert heads[1:8] == ["llama2 --layers 1", "llama3 --layers 1", *names]
     macs, kv = (np.array([cell.value for cell in cells_of(cached, f"changes__{n}")[0]]) for n in ("macs", "kv"))
@@ -217,7 +216,7 @@ def test_outputs_follow_the_words(books: dict[str, Path]) -> None:
 
 def test_a_sheet_that_is_gone_does_not_stop_check(books: dict[str, Path]) -> None:
     def change(book: Any) -> None:
-        del book[compare.SHEET]
+        del book[CHANGES]
 
     path = edited(books["llama1 llama2"], change, "without.xlsx")
     assert check_book(read_book(path)).difference is None

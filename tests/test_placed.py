@@ -12,8 +12,9 @@ from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
 from sheetgen.proof.check import check_book
 from sheetgen.sheet.formula import Style
-from sheetgen.sheet.pages.config import Workbook, config_page, contents_page
-from sheetgen.sheet.workbook import Placed, place
+from sheetgen.sheet.pages.config import config_page
+from sheetgen.sheet.pages.contents import contents_page
+from sheetgen.sheet.workbook import Placed, Workbook, place
 from sheetgen.xlsx.read import read_book
 from sheetgen.xlsx.write import write
 

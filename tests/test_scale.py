@@ -17,10 +17,10 @@ from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES, Values, available
 from sheetgen.model.families import Config
 from sheetgen.sheet.formula import Style, formulas_of
+from sheetgen.sheet.names import SCALE
 from sheetgen.sheet.pages import published
-from sheetgen.sheet.pages.config import Table
 from sheetgen.sheet.pages.published import COLUMNS, SIZES
-from sheetgen.sheet.workbook import defined_name
+from sheetgen.sheet.workbook import Table, defined_name
 from sheetgen.trace.ops import Array, Limits
 from sheetgen.trace.tensor import Live
 from sheetgen.xlsx.read import Book, read_book
@@ -55,7 +55,7 @@ engines = pytest.mark.parametrize(
 def save(table: Table, path: Path, typed: Mapping[str, float | None] | None = None, style: Style = "blocks") -> Path:
     """The table as a workbook. No cached value is right. `typed`: what a reader types into the free row."""
     with xlsxwriter.Workbook(str(path), {"strings_to_formulas": False}) as book:
-        sheet = book.add_worksheet(published.SHEET)
+        sheet = book.add_worksheet(SCALE)
         for cell in table.page.cells:
             sheet.write(cell.row, cell.column, cell.value)
         for at, text in table.notes.items():
@@ -145,7 +145,7 @@ def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp
             assert [f if s else None for f, s in zip(found, stated, strict=True)] == stated
     assert set(column(values, table, "exact")[: len(models)]) == {1}
     assert not values.problems
-    assert not list(errors_in(values.sheets[published.SHEET]))
+    assert not list(errors_in(values.sheets[SCALE]))
     for path, tensor in table.trace.blocks.items():
         recomputed = values.range(table.places[path]).astype(float)
         np.testing.assert_allclose(recomputed, tensor.value, rtol=1e-12, err_msg=path)
@@ -382,7 +382,7 @@ def test_own_sizes_are_counted_as_the_equations_say(group: str, tmp_path: Path) 
 def test_an_empty_row_is_no_error(engine: str, tmp_path: Path) -> None:
     table = published.table(["llama4"], toy_of("llama4"))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx", dict.fromkeys(SIZES)))
-    assert not list(errors_in(values.sheets[published.SHEET]))
+    assert not list(errors_in(values.sheets[SCALE]))
     assert column(values, table, "total")[-1] == 0
 
 

@@ -17,9 +17,10 @@ from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.families.seq2seq import Seq2Seq
 from sheetgen.sheet.formula import Style
-from sheetgen.sheet.pages.config import Workbook, config_page, contents_page
+from sheetgen.sheet.pages.config import config_page
+from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.pages.map import map_page
-from sheetgen.sheet.workbook import defined_name, place
+from sheetgen.sheet.workbook import Workbook, defined_name, place
 from sheetgen.trace.ops import Array, Limits
 from sheetgen.trace.tensor import Live, Trace
 from sheetgen.xlsx.read import read_book

@@ -13,6 +13,7 @@ from helpers import by_libreoffice, cells_of, edited, far, right_in_both, sheetg
 
 from sheetgen.engines import ENGINES, Values
 from sheetgen.proof.check import check_book, standing
+from sheetgen.sheet.names import STEPS
 from sheetgen.sheet.pages import published
 from sheetgen.trace.ops import Array
 from sheetgen.workbooks import tour
@@ -138,8 +139,8 @@ def test_answer_of_the_table(books: dict[str, Path]) -> None:
 def test_steps_are_linked_marked_and_folded(name: str, books: dict[str, Path]) -> None:
     book = openpyxl.load_workbook(books[name])
     steps = tour.find(name).steps
-    first = book[tour.SHEET]
-    assert book.sheetnames[0] == tour.SHEET
+    first = book[STEPS]
+    assert book.sheetnames[0] == STEPS
     links = [cell.hyperlink.location for (cell,) in first.iter_rows(min_col=2, max_col=2) if cell.hyperlink]
     assert links == [f"tour__{step.key}__status" for step in steps]
     assert set(links) <= set(book.defined_names)

@@ -18,7 +18,7 @@ from sheetgen.base.errors import InputError, printable
 from sheetgen.base.lang import ENGLISH, catalogues, speaking
 
 if TYPE_CHECKING:
-    from sheetgen.sheet.pages.config import Workbook
+    from sheetgen.sheet.workbook import Workbook
 
 # Options of `build` that set one field of the family.
 SIZES = {
@@ -145,11 +145,12 @@ def build(
     from sheetgen.model.families import run
     from sheetgen.model.weights import Drawn
     from sheetgen.sheet.pages import baseline as changes
-    from sheetgen.sheet.pages import config as pages
     from sheetgen.sheet.pages import published
     from sheetgen.sheet.pages.charts import pictures_page
+    from sheetgen.sheet.pages.config import config_page
+    from sheetgen.sheet.pages.contents import contents_page
     from sheetgen.sheet.pages.map import map_page
-    from sheetgen.sheet.workbook import place
+    from sheetgen.sheet.workbook import Page, Table, Workbook, place
     from sheetgen.trace.tensor import Source
     from sheetgen.xlsx import seal
 
@@ -186,19 +187,19 @@ def build(
     made["theme"] = look.name
     trace = run(request.config, source)
     placed = place(request, {"published": ", ".join(found.published), **made}, trace)
-    after: list[pages.Page | pages.Table] = [pages.config_page([placed]), pages.contents_page([placed])]
+    after: list[Page | Table] = [config_page([placed]), contents_page([placed])]
     table = None
     if found.published:
         table = published.table(found.published, published.sizes_of(request.config), trace.parameters())
         after.append(table)
     charts = pictures_page(placed, table)
     after = [charts, *after] if charts else after
-    overview, panels = map_page(placed), list[pages.Page]()
+    overview, panels = map_page(placed), list[Page]()
     if baseline:
         before, panels = changes.add(placed, overview)
         after.append(before)
     sheets = [overview, placed, *after]
-    workbook = pages.Workbook(found.title, found.summary, sheets, formulas, look, panels)
+    workbook = Workbook(found.title, found.summary, sheets, formulas, look, panels)
     _save(workbook, target)
 
 

@@ -30,8 +30,9 @@ from sheetgen.proof.notation import Notation
 from sheetgen.proof.resized import Resized, remarks
 from sheetgen.sheet.formula import ApartError, Style, formulas_of
 from sheetgen.sheet.layout import Label, Layout, lay_out
+from sheetgen.sheet.names import CHANGES, CONFIG, MAP, MODEL, SCALE, STEPS
 from sheetgen.sheet.pages import published as scale
-from sheetgen.sheet.pages.config import CONFIG, MAP, MEANING, MODEL, SETTING, VALUE
+from sheetgen.sheet.pages.config import MEANING, SETTING, VALUE
 from sheetgen.sheet.pages.map import mirrors
 from sheetgen.sheet.workbook import Ran, defined_name, workbook_path
 from sheetgen.trace.ops import OPS, Array, Limits
@@ -159,13 +160,13 @@ def standing(book: Book, engine: str = "formulas") -> dict[str, Standing]:
 def _tables(book: Book, models: list[Ran], workbook: _Workbook) -> Iterator[Trace]:
     """What the workbook computes besides its models, on sheets that are still there."""
     published: Trace | None = None
-    if (groups := compare.groups_of(models)) and scale.SHEET in book.sheets:
+    if (groups := compare.groups_of(models)) and SCALE in book.sheets:
         published = scale.table_of(groups, compare.toys(models), workbook).trace
         yield published
     kind, _, name = str(models[0].build.get("workbook") or "").partition(" ")
-    if kind == compare.KIND and compare.SHEET in book.sheets:
+    if kind == compare.KIND and CHANGES in book.sheets:
         yield compare.computed(models, published)
-    if kind == tour.KIND and tour.SHEET in book.sheets:
+    if kind == tour.KIND and STEPS in book.sheets:
         yield tour.computed(tour.find(name), models, published, workbook)
 
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS, Range
 from sheetgen.base.errors import InputError
 from sheetgen.sheet.formula import parts_of
+from sheetgen.sheet.names import MODEL
 from sheetgen.text import blocks as words
 from sheetgen.trace.ops import OPS
 from sheetgen.trace.tensor import Frame, Tensor, Trace, apply
 
-SHEET = "Model"
 HEADER = 2  # rows above a block: its title and the names of its columns
 MARGIN = 3  # columns left of everything, for the borders of nested frames: at least so many
 TITLE_ROWS = 2  # of the sheet; below them the words, which stay in sight
@@ -150,7 +150,7 @@ class Layout:
     end: the last column of these; head: so many rows stay in sight.
     """
 
-    sheet: str = SHEET
+    sheet: str = MODEL
     places: dict[str, Range] = field(default_factory=dict)
     titles: list[Title] = field(default_factory=list)
     shapes: list[Title] = field(default_factory=list)
@@ -175,7 +175,7 @@ class Layout:
         return max(box.range.bottom for box in self.boxes)
 
 
-def lay_out(trace: Trace, sheet: str = SHEET, free: int = 0) -> Layout:
+def lay_out(trace: Trace, sheet: str = MODEL, free: int = 0) -> Layout:
     """Places on `sheet` for every named tensor of the trace, `free` rows below the title left free.
 
     Raises InputError when the sheet has too few rows or columns.

@@ -21,17 +21,17 @@ from sheetgen.model.presets import Request
 from sheetgen.model.weights import Drawn
 from sheetgen.model.weights import Style as Weights
 from sheetgen.sheet.formula import Style
-from sheetgen.sheet.pages import config as pages
+from sheetgen.sheet.names import CHANGES
 from sheetgen.sheet.pages import published
-from sheetgen.sheet.pages.config import Page, Table, Workbook
-from sheetgen.sheet.workbook import Placed, Ran, place
+from sheetgen.sheet.pages.config import config_page
+from sheetgen.sheet.pages.contents import contents_page
+from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, place
 from sheetgen.text import blocks as words
 from sheetgen.text.reasons import reason
 from sheetgen.trace.tensor import Tensor, Trace, apply, equal, join, scope, section
 from sheetgen.workbooks import blame
 
 KIND = "compare"  # what Config calls such a workbook
-SHEET = "What changes"
 KEYS = ("a", "b")
 SCOPE = "changes"
 LINE = 140  # letters of a sentence in one row
@@ -71,7 +71,7 @@ def workbook(sides: tuple[Side, Side], seed: int, weights: Weights, style: Style
     table = _scale(models, [side.name for side in sides])
     changes = _page(models, sides, table)
     title = f"{sides[0].name} → {sides[1].name}"
-    after: list[Page | Table] = [pages.config_page(models, title), pages.contents_page(models, title)]
+    after: list[Page | Table] = [config_page(models, title), contents_page(models, title)]
     sheets = [changes, *models, *after, *([table] if table else [])]
     return Workbook(title, "Two models side by side", sheets, style)
 
@@ -190,7 +190,7 @@ def _outputs(models: Sequence[Ran]) -> None:
 
 
 def _page(models: Sequence[Placed], sides: Sequence[Side], table: Table | None) -> Table:
-    page = Page(SHEET, [40, 26, *([16] * 10)])
+    page = Page(CHANGES, [40, 26, *([16] * 10)])
     sheet = Table(page, computed([model.ran for model in models], table.trace if table else None))
     a, b = models
     found = blame.causes(a.request.config, b.request.config, a.trace, b.trace)
@@ -310,7 +310,7 @@ def _place_outputs(sheet: Table, names: Sequence[str], row: int) -> None:
 
 def _put(sheet: Table, path: str, row: int, column: int, number_format: str) -> None:
     tensor = sheet.trace[path]
-    sheet.put(path, Range(SHEET, row, column, row + tensor.rows - 1, column + tensor.columns - 1), number_format)
+    sheet.put(path, Range(CHANGES, row, column, row + tensor.rows - 1, column + tensor.columns - 1), number_format)
 
 
 def refuse_unlike(sides: Sequence[Side]) -> None:

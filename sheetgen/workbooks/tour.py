@@ -22,17 +22,17 @@ from sheetgen.model.families import run
 from sheetgen.model.weights import Drawn
 from sheetgen.model.weights import Style as Weights
 from sheetgen.sheet.formula import Style
-from sheetgen.sheet.pages import config as pages
+from sheetgen.sheet.names import SCALE, STEPS
 from sheetgen.sheet.pages import published as scale
-from sheetgen.sheet.pages.config import Page, Table, Workbook
-from sheetgen.sheet.workbook import Placed, Ran, defined_name, place
+from sheetgen.sheet.pages.config import config_page
+from sheetgen.sheet.pages.contents import contents_page
+from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, defined_name, place
 from sheetgen.text import blocks as words
 from sheetgen.trace.ops import Limits
 from sheetgen.trace.tensor import Live, Source, Tensor, Trace, apply, control, max_rows, scope, stack, sum_rows, when
 from sheetgen.workbooks import compare
 
 KIND = "tour"  # what Config calls such a workbook, with the name of the tour
-SHEET = "Steps"
 SCOPE = "tour"
 STATES = ("to do", "doing", "done")
 LINE = 105  # letters of a sentence in one row
@@ -211,12 +211,12 @@ def workbook(tour: Tour, seed: int, weights: Weights, style: Style) -> Workbook:
     sheets = _sheets(tour, models)
     steps = _page(tour, models, computed(tour, ran, shown.trace if shown else None, scale.PUBLISHED), shown)
     marked = {model.path(p) for model, step in _with_models(tour, models) for p in _new(model, step)}
-    after: list[Page | Table] = [pages.config_page(models, tour.title), pages.contents_page(models, tour.title)]
+    after: list[Page | Table] = [config_page(models, tour.title), contents_page(models, tour.title)]
     by_key: dict[str, Placed] = {model.key: model for model in models}
     in_order: list[Placed | Page | Table] = [steps]
     for step in tour.steps:
         sheet = by_key.get(step.key, shown)
-        assert sheet is not None, f"step {step.key} is the sheet {scale.SHEET}, but no step is among published models"
+        assert sheet is not None, f"step {step.key} is the sheet {SCALE}, but no step is among published models"
         in_order.append(sheet)
     if shown is not None and shown not in in_order:
         after.append(shown)
@@ -258,7 +258,7 @@ def _with_models(tour: Tour, models: Sequence[Placed]) -> Iterator[tuple[Placed,
 def _sheets(tour: Tour, models: Sequence[Placed]) -> list[str]:
     """The sheet of each step."""
     by_key = {model.key: model.sheet for model in models}
-    return [by_key.get(step.key, scale.SHEET) for step in tour.steps]
+    return [by_key.get(step.key, SCALE) for step in tour.steps]
 
 
 def _new(model: Placed, step: Step) -> list[str]:
@@ -299,7 +299,7 @@ def _corner(step: Step, model: Placed | None, shown: Table | None) -> _Corner:
     if model is None:
         assert shown is not None
         top = max(place.bottom for place in shown.places.values()) + 3
-        return _Corner(scale.SHEET, top, 0, say, asked)
+        return _Corner(SCALE, top, 0, say, asked)
     return _Corner(model.sheet, model.layout.head, model.layout.margin, say, asked)
 
 
@@ -314,12 +314,12 @@ def _status(step: Step) -> str:
 
 def _page(tour: Tour, models: Sequence[Placed], trace: Trace, shown: Table | None) -> Table:
     """The list of steps; the cells of status and answers that stand on the sheets of the steps belong to it, too."""
-    page = Page(SHEET, [5, 44, 12, 64, 100])
+    page = Page(STEPS, [5, 44, 12, 64, 100])
     steps = Table(page, trace)
     page.row(0, tour.title, look="HEADING")
     page.row(1, tour.summary, look="SUBTITLE")
     page.row(2, "", "done:", "", f"of {len(tour.steps)} steps", look="SUBTITLE")
-    steps.put(f"{SCOPE}.done", Range(SHEET, 2, 2, 2, 2), "0")
+    steps.put(f"{SCOPE}.done", Range(STEPS, 2, 2, 2, 2), "0")
     page.row(4, "", "step", "status", "new in it (★)", "exercise", look="TABLE_HEAD")
     top = 5
     by_key = {model.key: model for model in models}
@@ -334,7 +334,7 @@ def _page(tour: Tour, models: Sequence[Placed], trace: Trace, shown: Table | Non
         answer = trace[f"{SCOPE}.{step.key}.answer"]
         form = "@" if answer.value.dtype == object else "#,##0.###"
         steps.put(str(answer.path), _cell(corner, corner.answer, 2, answer.columns), form)
-    steps.put(f"{SCOPE}.progress", Range(SHEET, top, 2, top + len(tour.steps) - 1, 2), "@")
+    steps.put(f"{SCOPE}.progress", Range(STEPS, top, 2, top + len(tour.steps) - 1, 2), "@")
     steps.states = [place for path, place in steps.places.items() if path.endswith((".status", ".progress"))]
     hint = "The status is chosen on the sheet of the step, above its model. Answers are folded up there: + at the left."
     page.row(top + len(tour.steps) + 1, "", hint, look="SUBTITLE")

@@ -12,7 +12,7 @@ from sheetgen.base.lang import tr
 from sheetgen.look.theme import Paper, Theme
 from sheetgen.sheet.frames import levels
 from sheetgen.sheet.layout import Layout
-from sheetgen.sheet.pages.config import Chart
+from sheetgen.sheet.workbook import Chart
 
 # Of the shapes of charts: XlsxWriter's type and subtype, and whether it is drawn by lines.
 CHARTS: dict[str, tuple[str, str, bool]] = {

@@ -20,8 +20,7 @@ from sheetgen.look.theme import Look
 from sheetgen.sheet.formula import CellFormula, formulas_of
 from sheetgen.sheet.frames import Decor, Mark
 from sheetgen.sheet.layout import Label, Title
-from sheetgen.sheet.pages.config import Cell, Live, Page, Table, Workbook
-from sheetgen.sheet.workbook import Placed, defined_name
+from sheetgen.sheet.workbook import Cell, LiveCell, Page, Placed, Table, Workbook, defined_name
 from sheetgen.text import blocks as words
 from sheetgen.trace.ops import Array, Limits
 from sheetgen.trace.tensor import Tensor
@@ -392,7 +391,7 @@ class _Writer:
             sheet.conditional_format(*area, changed)
         insert_charts(self.book, sheet, page.charts, self.theme)
 
-    def live(self, sheet: Sheet, live: Live) -> None:
+    def live(self, sheet: Sheet, live: LiveCell) -> None:
         """A cell about the model: a formula, or a choice."""
         place, look = live.range, self.theme.text(live.look) | {"num_format": live.number}
         if live.frame:

@@ -15,12 +15,11 @@ from sheetgen.base.cells import Range
 from sheetgen.base.lang import tr
 from sheetgen.model.rounding import EFFECT, TWIN
 from sheetgen.sheet.formula import parts_of
-from sheetgen.sheet.pages.config import MAP, Cell, Grid, Live, Page, Rule
-from sheetgen.sheet.workbook import Placed
+from sheetgen.sheet.names import BASELINE, MAP
+from sheetgen.sheet.workbook import Cell, Grid, LiveCell, Page, Placed, Rule
 from sheetgen.text import blocks as words
 from sheetgen.trace.tensor import Frame, Tensor
 
-BASELINE = "Baseline"
 SWITCH = "mark_changes"  # the name of the cell that turns the marks on and off
 MOVED = "0.000000001"  # less is rounding
 COLUMNS = {
@@ -105,7 +104,7 @@ def _table(model: Placed, page: Page, here: Page, left: int) -> None:
     top = FIRST_ROW
     page.cell(top, left, "What each part costs, and how far it has moved", "TITLE")
     page.cell(top + 1, left, f"mark what has changed on {model.sheet}", "KEY")
-    page.live.append(Live(_cell(top + 1, left + 1), "on", "on", "CONTROL", name=SWITCH, choices=("on", "off")))
+    page.live.append(LiveCell(_cell(top + 1, left + 1), "on", "on", "CONTROL", name=SWITCH, choices=("on", "off")))
     page.cell(top + 3, left, "part", "TABLE_HEAD")
     for i, (name, note) in enumerate(COLUMNS.items(), start=1):
         page.cells.append(Cell(top + 3, left + i, name, "COUNT_HEAD", note=note))
@@ -145,12 +144,12 @@ def _rows(frame: Frame, start: int = 0, depth: int = 0) -> list[Row]:
     return found
 
 
-def _total(cell: Range, own: str, inner: Sequence[str], costs: Sequence[int], column: int) -> Live:
+def _total(cell: Range, own: str, inner: Sequence[str], costs: Sequence[int], column: int) -> LiveCell:
     """What the own blocks and the inner parts make together: their sum; in the last column the largest of them."""
     parts = [part for part in (own, *inner) if part]
     if column == len(COLUMNS) - 1:
-        return Live(cell, f"=ROUND(MAX({','.join(parts) or 0}),9)", 0.0, "COUNT", STAYED, array=bool(own))
-    return Live(cell, "=" + ("+".join(parts) or "0"), costs[column], "COUNT", COUNTED)
+        return LiveCell(cell, f"=ROUND(MAX({','.join(parts) or 0}),9)", 0.0, "COUNT", STAYED, array=bool(own))
+    return LiveCell(cell, "=" + ("+".join(parts) or "0"), costs[column], "COUNT", COUNTED)
 
 
 def _weights(blocks: Sequence[Tensor]) -> list[Tensor]:
@@ -215,4 +214,4 @@ def _beside_frame(model: Placed, row: Row, parameters: Range, products: Range, h
     value = f"{row.costs[0]} {many} {row.costs[1]} {work}"
     place = Range(model.sheet, box.range.top, column, box.range.top, column)
     if row.costs[1]:
-        here.live.append(Live(place, text, value, frame=row.frame, depth=box.depth))
+        here.live.append(LiveCell(place, text, value, frame=row.frame, depth=box.depth))

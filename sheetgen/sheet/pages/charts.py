@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sheetgen.base.cells import Range
-from sheetgen.sheet.pages.config import Chart, Page, Series, Table
-from sheetgen.sheet.workbook import Placed
+from sheetgen.sheet.names import PICTURES
+from sheetgen.sheet.workbook import Chart, Page, Placed, Series, Table
 from sheetgen.text import blocks as words
 from sheetgen.trace.ops import ALL
 from sheetgen.trace.tensor import Tensor
-
-PICTURES = "Pictures"
 
 
 def pictures_page(model: Placed, scale: Table | None = None) -> Page | None:

@@ -15,8 +15,8 @@ from sheetgen.base.cells import Range
 from sheetgen.look.theme import Kind, kind_of
 from sheetgen.model.rounding import EFFECT, TWIN
 from sheetgen.sheet.layout import JOINS
-from sheetgen.sheet.pages.config import MAP, Cell, Mirror, Page
-from sheetgen.sheet.workbook import Placed
+from sheetgen.sheet.names import MAP
+from sheetgen.sheet.workbook import Cell, Mirror, Page, Placed
 from sheetgen.text import blocks as words
 from sheetgen.trace.tensor import Frame, Tensor, Trace, apply
 

@@ -25,12 +25,12 @@ from sheetgen.base.errors import InputError
 from sheetgen.base.files import tables, templates
 from sheetgen.model.families import Config
 from sheetgen.model.weights import Drawn
-from sheetgen.sheet.pages.config import Cell, Page, Table
+from sheetgen.sheet.names import SCALE
+from sheetgen.sheet.workbook import Cell, Page, Table
 from sheetgen.text import blocks as words
 from sheetgen.trace.ops import Array, Limits
 from sheetgen.trace.tensor import Source, Tensor, Trace, apply, control, equal, scope
 
-SHEET = "Scale"
 SCOPE = "scale"  # d_model → scale.d_model, which the workbook calls scale__d_model
 TOY, FREE = "this workbook", "your own: type its sizes"
 PARTS_ROW = 5  # of the sheet: what groups of columns are; below it their heads, then the models
@@ -540,7 +540,7 @@ def table_of(names: Sequence[str], toys: Sequence[Toy], source: Columns | None =
     facts["context"].append(0.0)
     trace = _trace(equation, rows, facts, source or PUBLISHED, {})
     # The heads of the columns and the names of the models stay when the sheet is scrolled.
-    scale = Table(Page(SHEET, []), trace, freeze=(PARTS_ROW + 2, 1))
+    scale = Table(Page(SCALE, []), trace, freeze=(PARTS_ROW + 2, 1))
     _lay_out(scale, equation, [group.title for group in chosen], notes)
     return scale
 
@@ -616,7 +616,7 @@ def _same_length(trace: Trace) -> None:
         if tensor.rows != first.rows:
             raise InputError(
                 f"{tensor.path} has {tensor.rows} rows, but {first.path} has {first.rows}: "
-                f"the sheet {SHEET} needs whole rows"
+                f"the sheet {SCALE} needs whole rows"
             )
 
 
@@ -678,7 +678,7 @@ def _lay_out(scale: Table, equation: Equation, titles: Sequence[str], notes: Map
             row = 3 + list(CONTROLS).index(tensor.name)
             page.row(row, CONTROLS[tensor.name].head, look="KEY")
             page.cells.append(Cell(row, 2, CONTROLS[tensor.name].doc, "EQUATION"))
-            scale.places[path] = Range(SHEET, row, 1, row, 1)
+            scale.places[path] = Range(SCALE, row, 1, row, 1)
             scale.formats[path] = "General"
             continue
         column = len(page.widths)
@@ -691,7 +691,7 @@ def _lay_out(scale: Table, equation: Equation, titles: Sequence[str], notes: Map
         if tensor.kind == "computed" and tensor.name != "exact":
             doc = f"{tensor.name} = {words.equation(tensor).replace(' ⊙ ', '·')}\n{doc}"
         scale.remark(PARTS_ROW + 1, column, doc)
-        scale.places[path] = Range(SHEET, top, column, top + tensor.rows - 1, column)
+        scale.places[path] = Range(SCALE, top, column, top + tensor.rows - 1, column)
         scale.formats[path] = about.number_format
         largest = len(f"{tensor.value.max():,.0f}")
         page.widths.append(max(len(about.head), largest) + 3.0)
