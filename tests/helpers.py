@@ -25,7 +25,7 @@ from sheetgen.proof.check import Report, check_book
 from sheetgen.sheet.layout import Layout, lay_out
 from sheetgen.sheet.workbook import defined_name
 from sheetgen.trace.ops import Array
-from sheetgen.trace.tensor import Source, Trace
+from sheetgen.trace.recorder import Source, Trace
 from sheetgen.xlsx.read import Book, read_book
 
 PRESETS = ("llama1", "llama2", "llama3", "llama4")

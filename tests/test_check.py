@@ -30,7 +30,7 @@ from sheetgen.engines import formulas as formulas_engine
 from sheetgen.proof.check import Report, check_book
 from sheetgen.sheet.pages import published
 from sheetgen.sheet.pages.map import mirrors
-from sheetgen.trace.tensor import Frame, Trace
+from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book
 
 EXHAUSTIVE = bool(os.environ.get("SHEETGEN_EXHAUSTIVE"))

@@ -21,8 +21,8 @@ from sheetgen.engines.libreoffice import recompute_all
 from sheetgen.model.presets import all_presets
 from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check, check_book
-from sheetgen.trace.ops import Limits
-from sheetgen.trace.tensor import Live, Source
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.recorder import Source
 from sheetgen.xlsx.read import Book, read_book
 
 NAMES: dict[str, list[Live]] = {  # of the controls of a Llama 4 with all of them, and other values than its own
@@ -38,7 +38,7 @@ NAMES: dict[str, list[Live]] = {  # of the controls of a Llama 4 with all of the
 
 @dataclasses.dataclass(frozen=True)
 class Turned:
-    """Drawn numbers, but controls as somebody has set them (a `tensor.Source`)."""
+    """Drawn numbers, but controls as somebody has set them (a `recorder.Source`)."""
 
     drawn: Source
     controls: Mapping[str, Live]

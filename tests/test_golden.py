@@ -16,8 +16,10 @@ from sheetgen.huggingface.convert import Converted, Stored, convert
 from sheetgen.model import nn
 from sheetgen.model.families import run
 from sheetgen.model.presets import Given
-from sheetgen.trace.ops import Array, Limits
-from sheetgen.trace.tensor import Live, Source, Tensor
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import Array
+from sheetgen.trace.recorder import Source
+from sheetgen.trace.tensor import Tensor
 
 NOTICED = 1e-6
 
@@ -57,7 +59,7 @@ def test_one_formula_per_cell(name: str, tmp_path: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Altered:
-    """The numbers of a checkpoint with a change (a `tensor.Source`); what a changed model asks less of is cut off."""
+    """The numbers of a checkpoint with a change (a `recorder.Source`); what a changed model asks less of is cut off."""
 
     stored: Stored
     change: Callable[[str, Callable[[str], Array]], Array]  # (path, the stored numbers of any path) → numbers

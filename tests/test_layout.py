@@ -25,7 +25,8 @@ from sheetgen.base.errors import InputError
 from sheetgen.model.weights import Drawn
 from sheetgen.sheet.formula import parts_of
 from sheetgen.sheet.layout import Layout, Title, lay_out
-from sheetgen.trace.tensor import Trace, constant, section
+from sheetgen.trace.recorder import Trace, section
+from sheetgen.trace.tensor import constant
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

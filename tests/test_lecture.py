@@ -12,7 +12,7 @@ import pytest
 from helpers import sheetgen
 
 from sheetgen.proof.check import Standing, check_book, standing
-from sheetgen.trace.tensor import Live
+from sheetgen.trace.limits import Live
 from sheetgen.xlsx.read import Book, read_book
 
 PAGE = Path(__file__).parents[1] / "docs" / "lecture.md"

@@ -44,7 +44,7 @@ from sheetgen.proof.check import check_book
 from sheetgen.sheet.frames import DEEPEST, levels
 from sheetgen.sheet.pages.map import Diagram
 from sheetgen.text import blocks as words
-from sheetgen.trace.tensor import Frame, Trace
+from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.xlsx.read import read_book
 
 SHOWN = (LIGHT, DARK, PRINT)

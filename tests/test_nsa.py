@@ -17,15 +17,16 @@ from sheetgen.model.families import run
 from sheetgen.model.families.nsa import Nsa
 from sheetgen.model.families.nsa_lecture import NsaLecture
 from sheetgen.model.weights import Drawn
-from sheetgen.trace.ops import Array, Limits
-from sheetgen.trace.tensor import Live, Trace
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import Array
+from sheetgen.trace.recorder import Trace
 
 GOLDEN = Path(__file__).parent / "golden" / "other"
 NAMES = ("nsa_byhand", "nsa_6tok", "nsa")
 
 
 class Golden:
-    """A stored model under our paths: its settings, its weights (a `tensor.Source`) and its answer."""
+    """A stored model under our paths: its settings, its weights (a `recorder.Source`) and its answer."""
 
     def __init__(self, name: str) -> None:
         stored = np.load(GOLDEN / f"{name}.npz")

@@ -21,8 +21,10 @@ from sheetgen.engines import ENGINES, Values
 from sheetgen.model.weights import Drawn
 from sheetgen.sheet.formula import CellFormula, Style, formulas_of
 from sheetgen.trace import tensor as t
-from sheetgen.trace.ops import OPS, Array, Limits
-from sheetgen.trace.tensor import Tensor, Trace, apply
+from sheetgen.trace.limits import Limits
+from sheetgen.trace.ops import OPS, Array
+from sheetgen.trace.recorder import Trace
+from sheetgen.trace.tensor import Tensor, apply
 from sheetgen.xlsx.read import Book, Formula, Sheet
 
 STYLES: tuple[Style, ...] = ("blocks", "cells")

@@ -21,8 +21,8 @@ from sheetgen.sheet.names import SCALE
 from sheetgen.sheet.pages import published
 from sheetgen.sheet.pages.published import COLUMNS, SIZES
 from sheetgen.sheet.workbook import Table, defined_name
-from sheetgen.trace.ops import Array, Limits
-from sheetgen.trace.tensor import Live
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import Array
 from sheetgen.xlsx.read import Book, read_book
 
 ENTRIES = published.select()

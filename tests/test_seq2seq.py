@@ -21,8 +21,9 @@ from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.pages.map import map_page
 from sheetgen.sheet.workbook import Workbook, defined_name, place
-from sheetgen.trace.ops import Array, Limits
-from sheetgen.trace.tensor import Live, Trace
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import Array
+from sheetgen.trace.recorder import Trace
 from sheetgen.xlsx.read import read_book
 from sheetgen.xlsx.write import write
 
@@ -34,7 +35,7 @@ CROSS = ("decoder", "cross.")
 
 
 class Marian:
-    """The stored weights under our paths (a `tensor.Source`)."""
+    """The stored weights under our paths (a `recorder.Source`)."""
 
     def __init__(self) -> None:
         self.stored: dict[str, Array] = {k: v.astype(float) for k, v in np.load(GOLDEN).items() if k[:2] == "w/"}

@@ -151,7 +151,7 @@ def build(
     from sheetgen.sheet.pages.contents import contents_page
     from sheetgen.sheet.pages.map import map_page
     from sheetgen.sheet.workbook import Page, Table, Workbook, place
-    from sheetgen.trace.tensor import Source
+    from sheetgen.trace.recorder import Source
     from sheetgen.xlsx import seal
 
     wanted: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}

@@ -10,7 +10,8 @@ from rich.tree import Tree
 
 from sheetgen.text import blocks as words
 from sheetgen.trace.ops import Array
-from sheetgen.trace.tensor import Frame, Tensor, Trace
+from sheetgen.trace.recorder import Frame, Trace
+from sheetgen.trace.tensor import Tensor
 
 TOP = 3  # choices that are shown of a prediction
 WEIGHT, QUIET, STRONG = "red", "dim", "bold"

@@ -16,8 +16,8 @@ from sheetgen.huggingface.architectures import ARCHITECTURES, Architecture, Part
 from sheetgen.huggingface.files import CONFIG, Checkpoint, open_checkpoint, read_json
 from sheetgen.model.families import Config
 from sheetgen.model.presets import INPUTS, LONGEST_WORD, Given, Preset, Request, refuse_unread
-from sheetgen.trace.ops import Array, Limits
-from sheetgen.trace.tensor import Live
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import Array
 
 PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.", "transformer.", "vit.")
 # Constants that old checkpoints hold, and a part that is not used.
@@ -32,7 +32,7 @@ SHOWN = 5  # tensors in an error
 
 @dataclass(frozen=True)
 class Stored:
-    """The numbers of a checkpoint, and the words or the image it is given (a `tensor.Source`).
+    """The numbers of a checkpoint, and the words or the image it is given (a `recorder.Source`).
 
     names: what the checkpoint calls each tensor. kept: the words that are left, None for all.
     """

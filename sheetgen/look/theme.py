@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sheetgen.base.errors import InputError
-from sheetgen.trace.tensor import Frame, Tensor
+from sheetgen.trace.recorder import Frame
+from sheetgen.trace.tensor import Tensor
 
 Role = Literal["weight", "constant", "control", "input", "activation", "attention", "gate", "residual", "output"]
 Kind = Literal["layer", "attention", "head", "feed_forward", "expert", "router", "input", "output", "other"]

@@ -14,7 +14,7 @@ from sheetgen.base.errors import InputError
 from sheetgen.model import rounding as precision
 from sheetgen.model.controls import Controls
 from sheetgen.model.rounding import Precision
-from sheetgen.trace.tensor import Source, Trace, scope
+from sheetgen.trace.recorder import Source, Trace, scope
 
 MOST = 10**9  # of any size; of what is counted one by one, as many as a sheet has rows
 COLDEST = 0.001  # temperature: 0 cannot divide

@@ -11,8 +11,9 @@ import difflib
 from dataclasses import dataclass, field
 
 from sheetgen.base.errors import InputError
-from sheetgen.trace.ops import Limits
-from sheetgen.trace.tensor import Live, Tensor, complaints, control, number, open_path, when
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.recorder import open_path
+from sheetgen.trace.tensor import Tensor, complaints, control, number, when
 
 USUAL, ALL, NONE = "usual", "all", "none"
 ON, OFF = "on", "off"

@@ -2,7 +2,7 @@
 
 A real model keeps every result in a format of 16 or 32 bits. So each block that such a model stores is followed by one
 that holds its numbers rounded, and those that come after compute with these. What frameworks compute in float32
-throughout (the inside of a norm and of softmax, angles, next-word probabilities) is not rounded (`tensor.unrounded`).
+throughout (the inside of a norm and of softmax, angles, next-word probabilities) is not rounded (`recorder.unrounded`).
 The formats are IEEE 754's binary32 and binary16, and bfloat16, with gradual underflow and ties to even; beyond their
 largest number the sheet shows an error, having no infinity.
 
@@ -20,22 +20,8 @@ import numpy as np
 
 from sheetgen.base.errors import InputError
 from sheetgen.model.controls import Controls
-from sheetgen.trace.tensor import (
-    Tensor,
-    Trace,
-    Where,
-    apply,
-    constant,
-    equal,
-    less_equal,
-    mean_square,
-    number,
-    scope,
-    section,
-    sqrt,
-    unrounded,
-    when,
-)
+from sheetgen.trace.recorder import Trace, scope, section, unrounded
+from sheetgen.trace.tensor import Tensor, Where, apply, constant, equal, less_equal, mean_square, number, sqrt, when
 
 Format = Literal["bf16", "fp16", "fp32"]
 Precision = Literal["full", "bf16", "fp16", "fp32"]

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from sheetgen.trace.ops import Array, Limits
-from sheetgen.trace.tensor import Live
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import Array
 
 Style = Literal["byhand", "normal", "zeros"]
 
@@ -19,7 +19,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Drawn:
-    """Weights as a function of (seed, path, row, column) alone (a `tensor.Source`).
+    """Weights as a function of (seed, path, row, column) alone (a `recorder.Source`).
 
     So growing a size, adding a head, a layer or an expert leaves every number that both models have unchanged.
     byhand: one decimal, −0.9 … 0.9 (gains ±0.2 about theirs). normal: mean 0, deviation 0.02, as before training.

@@ -35,8 +35,10 @@ from sheetgen.sheet.pages import published as scale
 from sheetgen.sheet.pages.config import MEANING, SETTING, VALUE
 from sheetgen.sheet.pages.map import mirrors
 from sheetgen.sheet.workbook import Ran, defined_name, workbook_path
-from sheetgen.trace.ops import OPS, Array, Limits
-from sheetgen.trace.tensor import Frame, Live, Tensor, Trace
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import OPS, Array
+from sheetgen.trace.recorder import Frame, Trace
+from sheetgen.trace.tensor import Tensor
 from sheetgen.workbooks import compare, tour
 from sheetgen.xlsx.read import Book, Formula, read_book
 
@@ -257,7 +259,7 @@ def _resized(book: Book, values: Values | None, key: str, config: Config) -> Res
 
 @dataclass
 class _Workbook:
-    """The numbers and words that the workbook holds now (a `tensor.Source`)."""
+    """The numbers and words that the workbook holds now (a `recorder.Source`)."""
 
     book: Book
     values: Values | None

@@ -20,7 +20,8 @@ from sheetgen.sheet.formula import parts_of
 from sheetgen.sheet.names import MODEL
 from sheetgen.text import blocks as words
 from sheetgen.trace.ops import OPS
-from sheetgen.trace.tensor import Frame, Tensor, Trace, apply
+from sheetgen.trace.recorder import Frame, Trace
+from sheetgen.trace.tensor import Tensor, apply
 
 HEADER = 2  # rows above a block: its title and the names of its columns
 MARGIN = 3  # columns left of everything, for the borders of nested frames: at least so many

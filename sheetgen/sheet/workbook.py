@@ -18,7 +18,8 @@ from sheetgen.sheet.formula import Style
 from sheetgen.sheet.layout import Layout, lay_out
 from sheetgen.sheet.names import MODEL
 from sheetgen.trace.ops import Array
-from sheetgen.trace.tensor import Frame, Tensor, Trace
+from sheetgen.trace.recorder import Frame, Trace
+from sheetgen.trace.tensor import Tensor
 
 # --- models ------------------------------------------------------------------------------------------------------
 

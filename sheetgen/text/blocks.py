@@ -9,7 +9,8 @@ from sheetgen.base.text import literal
 from sheetgen.model.rounding import ENDING
 from sheetgen.text.sources import source
 from sheetgen.trace.ops import ATOM, OPS
-from sheetgen.trace.tensor import Frame, Tensor
+from sheetgen.trace.recorder import Frame
+from sheetgen.trace.tensor import Tensor
 
 # What a block is called in its title where its path would be long-winded.
 TITLES = {

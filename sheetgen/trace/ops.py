@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from sheetgen.base.errors import InputError
-from sheetgen.base.lang import tr
+from sheetgen.trace.limits import Limits, complaints, complaints_formula
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Index = slice | int  # all of an axis (a whole block) or one position of it (one cell)
@@ -226,66 +226,11 @@ def _list(function: str) -> Callable[..., str]:
 
 
 def _complaints_numpy(*controls: Array, limits: Sequence[tuple[str, Limits]]) -> Array:
-    """A hint, then what is wrong with the controls, each told by its name."""
-    pairs = zip(controls, limits, strict=True)
-    wrong = [_complaint(name, limit) for value, (name, limit) in pairs if not limit.allows(value[0, 0])]
-    return np.array([[_hint() + "".join(wrong)]], dtype=object)
+    return np.array([[complaints([control[0, 0] for control in controls], limits)]], dtype=object)
 
 
 def _complaints(row: Index, column: Index, *controls: View, limits: Sequence[tuple[str, Limits]]) -> str:
-    parts = [f'"{_hint()}"']
-    for view, (name, limit) in zip(controls, limits, strict=True):
-        parts.append(f'IF({limit.formula(view.at(row, column))},"","{_complaint(name, limit)}")')
-    return "&".join(parts)
-
-
-def _hint() -> str:
-    """Before what is wrong: engines take an empty text for no value."""
-    return f"{tr('Click a cell, it tells what it does.')} "
-
-
-def _complaint(name: str, limit: Limits) -> str:
-    return f"✗ {tr(f'{name} {limit.rule}.')} "
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What may be typed into a control: a number from low to high, or one of some words."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    whole: bool = False
-    choices: tuple[str, ...] = ()
-
-    def allows(self, value: object) -> bool:
-        if self.choices:
-            return isinstance(value, str) and value.lower() in self.choices
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        return self.low <= value <= self.high and (not self.whole or value == int(value))
-
-    @property
-    def rule(self) -> str:
-        """`must be a whole number from 1 to 3`."""
-        if self.choices:
-            return f"must be {' or '.join(self.choices)}"
-        kind = "a whole number" if self.whole else "a number"
-        return f"must be {kind} {'from' if self.high < math.inf else 'of at least'} {self.low:g}" + (
-            f" to {self.high:g}" if self.high < math.inf else ""
-        )
-
-    def formula(self, cell: str) -> str:
-        """True in the sheet when the cell holds what is allowed."""
-        if self.choices:
-            return "OR(" + ",".join(f'{cell}="{word}"' for word in self.choices) + ")"
-        rules = [f"COUNT({cell})=1", f"{cell}>={_decimal(self.low)}"]
-        rules += [f"{cell}<={_decimal(self.high)}"] if self.high < math.inf else []
-        rules += [f"INT({cell})={cell}"] if self.whole else []
-        return f"IFERROR(AND({','.join(rules)}),FALSE)"
-
-
-def _decimal(value: float) -> str:
-    return repr(int(value)) if value == int(value) else f"{value:f}".rstrip("0")
+    return complaints_formula([control.at(row, column) for control in controls], limits)
 
 
 OPS: dict[str, Op] = {

@@ -1,176 +1,22 @@
-"""A tensor: a NumPy array that remembers how it was made, and the trace that keeps them in order.
-
-Equations are written once, over tensors (`nn`, `models`). Running them gives the reference values; what they leave
-behind, a `Trace`, gives the cells, the formulas and the sentences.
-"""
+"""A tensor: a NumPy array that remembers how it was made. Operations on tensors, and tensors that nothing computes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 
 from sheetgen.base.errors import InputError
-from sheetgen.trace.ops import OPS, Array, Limits
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import OPS, Array
+from sheetgen.trace.recorder import Frame, running
 
 Kind = Literal["computed", "weight", "constant", "control", "text", "input"]
-Live = float | str  # what a control holds
 MAX_CELLS = 50_000_000  # of one tensor on the way to a block
-# Of a model: more than spreadsheet programs open, or than writing them has memory for (a gigabyte).
-MAX_BLOCKS, MAX_BLOCK_CELLS = 30_000, 5_000_000
 
 # Of the blocks it is made from: under them, right of them; left of its user; or the row right under the latest block.
 Where = Literal["below", "beside", "left", "foot"]
-
-
-class Source(Protocol):
-    """Where the numbers that nobody computes come from: drawn, a checkpoint, or a workbook."""
-
-    def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
-        """Trainable numbers; `around` is what the gain of a norm varies about, None for a matrix.
-
-        They may be more or fewer than `shape` says, in a workbook that somebody has let grow.
-        """
-
-    def control(self, path: str, default: Live, limits: Limits) -> Live:
-        """One live number or word, within its limits."""
-
-    def text(self, path: str, count: int) -> list[str]:
-        """So many words."""
-
-    def numbers(self, path: str, shape: tuple[int, int]) -> Array:
-        """Numbers the model is given, such as the pixels of an image."""
-
-
-@dataclass(eq=False)
-class Frame:
-    """A part of the model as the sheet frames it: its title, its blocks and inner frames in order."""
-
-    path: str
-    title: str
-    items: list[Tensor | Frame] = field(default_factory=list)
-
-    def blocks(self) -> list[Tensor]:
-        """All its blocks, those of the frames inside it, too, in the order of computation."""
-        return [block for item in self.items for block in (item.blocks() if isinstance(item, Frame) else [item])]
-
-
-class Trace:
-    """All named tensors of one run of a model, in the order of computation, and the frames around them."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.blocks: dict[str, Tensor] = {}
-        self.cells = 0  # of all blocks
-        self.root = Frame("", "")
-        self._frames = [self.root]
-        self.stored: Callable[[Tensor], Tensor] | None = None  # makes of a new block what all others compute with
-        self.twin = ""  # path of the frame in which the model is computed once more, and a dot
-
-    def __enter__(self) -> Trace:
-        self._token = _TRACE.set(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _TRACE.reset(self._token)
-
-    def __getitem__(self, path: str) -> Tensor:
-        return self.blocks[path]
-
-    def add(self, tensor: Tensor, name: str) -> None:
-        """Make a block of `tensor`, named within the scope that is open."""
-        frame = self._frames[-1]
-        path = _inside(frame, name)
-        if path in self.blocks:
-            raise ValueError(f"two tensors are named {path}")
-        self.cells += tensor.value.size
-        if self.cells > MAX_BLOCK_CELLS or len(self.blocks) >= MAX_BLOCKS:
-            what = f"{MAX_BLOCK_CELLS:,} cells" if self.cells > MAX_BLOCK_CELLS else f"{MAX_BLOCKS:,} tensors"
-            raise InputError(f"this model has more than {what}, too many for a workbook: choose smaller sizes")
-        tensor.path, tensor.frame = path, frame
-        self.blocks[path] = tensor
-        frame.items.append(tensor)
-
-    @contextmanager
-    def frame(self, name: str, title: str) -> Iterator[None]:
-        outer = self._frames[-1]
-        path = ".".join(part for part in (outer.path, name) if part)
-        inner = Frame(path, title)
-        outer.items.append(inner)
-        self._frames.append(inner)
-        try:
-            yield
-        finally:
-            self._frames.pop()
-            if not inner.items:
-                outer.items.remove(inner)
-
-    def kept(self, block: Tensor) -> Tensor:
-        """What others compute with in place of a new block."""
-        return self.stored(block) if self.stored else block
-
-    def first(self, name: str) -> Tensor | None:
-        """While the model is computed once more: the block of this name from the first time."""
-        path = _inside(self._frames[-1], name)
-        return self.blocks.get(path.removeprefix(self.twin)) if self.twin else None
-
-    @property
-    def open_frame(self) -> Frame:
-        """The innermost frame that is open."""
-        return self._frames[-1]
-
-    def refuse_infinite(self, remedy: str) -> None:
-        """Raise InputError when some block holds what is no number in a cell; `remedy` says how to mend it."""
-        for path, tensor in self.blocks.items():
-            if tensor.value.dtype != object and not np.isfinite(tensor.value).all():
-                raise InputError(f"{path} becomes too large, or no number: {remedy}")
-
-    def parameters(self) -> int:
-        """How many trainable numbers the model has."""
-        return sum(t.value.size for t in self.blocks.values() if t.kind == "weight")
-
-
-_TRACE: ContextVar[Trace] = ContextVar("trace")
-
-
-def _inside(frame: Frame, name: str) -> str:
-    return f"{frame.path}.{name}" if frame.path else name
-
-
-def open_path() -> str:
-    """The path of the scope that is open, in the model."""
-    trace = _TRACE.get()
-    return f"{trace.open_frame.path}.".removeprefix(trace.twin).removesuffix(".")
-
-
-@contextmanager
-def unrounded() -> Iterator[None]:
-    """Blocks that an implementation computes in float32 throughout, or that are exact: they are not rounded."""
-    trace = _TRACE.get()
-    outer, trace.stored = trace.stored, None
-    try:
-        yield
-    finally:
-        trace.stored = outer
-
-
-def stands_here(tensor: Tensor) -> bool:
-    """Whether the block stands in the frame that is open."""
-    return tensor.frame is _TRACE.get().open_frame
-
-
-def scope(name: str, title: str = "") -> Any:
-    """A part of the model: names inside get `name.` before them, blocks inside get a frame."""
-    return _TRACE.get().frame(name, title or name.replace("_", " ").capitalize())
-
-
-def section(title: str) -> Any:
-    """A frame only: names inside stay as they are."""
-    return _TRACE.get().frame("", title)
 
 
 class Tensor:
@@ -221,7 +67,7 @@ class Tensor:
 
     def named(self, name: str, where: Where = "below", indent: int = 0) -> Tensor:
         """This tensor as a block of cells; one that is a block already gets a second one that links to it."""
-        trace = _TRACE.get()
+        trace = running()
         tensor = self if self.path is None else apply("link", self)
         tensor.where, tensor.indent = where, indent
         first = trace.first(name)
@@ -339,7 +185,7 @@ def number(value: float) -> Tensor:
 def _leaf(tensor: Tensor, name: str, where: Where = "below") -> Tensor:
     """A block that nothing computes."""
     tensor.where = where
-    _TRACE.get().add(tensor, name)
+    running().add(tensor, name)
     return tensor
 
 
@@ -352,7 +198,7 @@ def weight(
     where: Where = "left",
 ) -> Tensor:
     """Trainable numbers [rows, columns] of this scope: a red block. A workbook may have made it larger."""
-    trace = _TRACE.get()
+    trace = running()
     if (first := trace.first(name)) is not None:
         return first.named(name, where)
     tensor = _leaf(Tensor(np.empty((rows, columns)), kind="weight", axes=axes), name, where)
@@ -365,7 +211,7 @@ Weight = Callable[..., Tensor]  # (name, rows, columns, axes=, around=, where=) 
 
 def constant(name: str, value: Array, axes: tuple[str, str] = ("", ""), where: Where = "left") -> Tensor:
     """Numbers that nobody trains (positions, a permutation): an unshaded block."""
-    first = _TRACE.get().first(name)
+    first = running().first(name)
     if first is not None and where != "foot":  # which must stand under the block that it goes on
         return first
     return _leaf(Tensor(np.asarray(value, dtype=float), kind="constant", axes=axes), name, where)
@@ -376,7 +222,7 @@ def control(name: str, default: Live, limits: Limits, **settings: Any) -> Tensor
 
     `settings` tell the layout where among the controls it stands (see `controls`).
     """
-    trace = _TRACE.get()
+    trace = running()
     kind = object if isinstance(default, str) else float
     value = np.array([[default]], dtype=kind)
     tensor = _leaf(Tensor(value, settings={"limits": limits, **settings}, kind="control"), name)
@@ -386,7 +232,7 @@ def control(name: str, default: Live, limits: Limits, **settings: Any) -> Tensor
 
 def text(name: str, count: int, across: bool, where: Where = "below") -> Tensor:
     """Words that may be edited, `across` one per column or down one per row; an axis named by its path shows them."""
-    trace = _TRACE.get()
+    trace = running()
     if (first := trace.first(name)) is not None:
         return first
     shape = (1, count) if across else (count, 1)
@@ -400,7 +246,7 @@ def text(name: str, count: int, across: bool, where: Where = "below") -> Tensor:
 
 def numbers(name: str, rows: int, columns: int, axes: tuple[str, str] = ("", ""), where: Where = "below") -> Tensor:
     """Numbers the model is given [rows, columns]; they may be edited."""
-    trace = _TRACE.get()
+    trace = running()
     if (first := trace.first(name)) is not None:
         return first
     tensor = _leaf(Tensor(np.empty((rows, columns)), kind="input", axes=axes), name, where)

@@ -18,8 +18,10 @@ import numpy as np
 from sheetgen.base.errors import InputError
 from sheetgen.model.families import FAMILIES, Config, run
 from sheetgen.text import blocks as words
-from sheetgen.trace.ops import Array, Limits
-from sheetgen.trace.tensor import Live, Tensor, Trace
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.ops import Array
+from sheetgen.trace.recorder import Trace
+from sheetgen.trace.tensor import Tensor
 
 FAMILY = "family"
 _INDEX = re.compile(r"(?<![a-z])(layer|head|kv|expert)_(\d+)")
@@ -190,7 +192,7 @@ def _try(values: Mapping[str, Any]) -> Trace:
 
 
 class _Blank:
-    """Numbers and words for a run of which only the equations count (a `tensor.Source`)."""
+    """Numbers and words for a run of which only the equations count (a `recorder.Source`)."""
 
     def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
         return np.ones(shape)

@@ -28,7 +28,8 @@ from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, place
 from sheetgen.text import blocks as words
 from sheetgen.text.reasons import reason
-from sheetgen.trace.tensor import Tensor, Trace, apply, equal, join, scope, section
+from sheetgen.trace.recorder import Trace, scope, section
+from sheetgen.trace.tensor import Tensor, apply, equal, join
 from sheetgen.workbooks import blame
 
 KIND = "compare"  # what Config calls such a workbook

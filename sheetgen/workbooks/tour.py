@@ -28,8 +28,9 @@ from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, defined_name, place
 from sheetgen.text import blocks as words
-from sheetgen.trace.ops import Limits
-from sheetgen.trace.tensor import Live, Source, Tensor, Trace, apply, control, max_rows, scope, stack, sum_rows, when
+from sheetgen.trace.limits import Limits, Live
+from sheetgen.trace.recorder import Source, Trace, scope
+from sheetgen.trace.tensor import Tensor, apply, control, max_rows, stack, sum_rows, when
 from sheetgen.workbooks import compare
 
 KIND = "tour"  # what Config calls such a workbook, with the name of the tour

@@ -22,7 +22,8 @@ from sheetgen.sheet.frames import Decor, Mark
 from sheetgen.sheet.layout import Label, Title
 from sheetgen.sheet.workbook import Cell, LiveCell, Page, Placed, Table, Workbook, defined_name
 from sheetgen.text import blocks as words
-from sheetgen.trace.ops import Array, Limits
+from sheetgen.trace.limits import Limits
+from sheetgen.trace.ops import Array
 from sheetgen.trace.tensor import Tensor
 from sheetgen.xlsx import atomic, seal
 from sheetgen.xlsx.fast import Sheet

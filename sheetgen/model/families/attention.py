@@ -10,7 +10,8 @@ import numpy as np
 from sheetgen.model import nn
 from sheetgen.model.config import Config, declare_sight, declare_softmax, setting
 from sheetgen.model.controls import Controls
-from sheetgen.trace.tensor import Tensor, Trace, constant, masked, scope, section, text, weight
+from sheetgen.trace.recorder import Trace, scope, section
+from sheetgen.trace.tensor import Tensor, constant, masked, text, weight
 
 # Of the sheet Scale: one layer that is one head, and nothing else but the embedding table.
 BARE: dict[str, float] = {

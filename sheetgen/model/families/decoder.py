@@ -24,7 +24,8 @@ from sheetgen.model.config import (
     setting,
 )
 from sheetgen.model.controls import Controls, times
-from sheetgen.trace.tensor import Tensor, Trace, constant, equal, rows_of, scope, section, sqrt, text, weight
+from sheetgen.trace.recorder import Trace, scope, section
+from sheetgen.trace.tensor import Tensor, constant, equal, rows_of, sqrt, text, weight
 
 NormPlace = Literal["before", "after"]
 QkNorm = Literal["none", "head", "all", "unit"]

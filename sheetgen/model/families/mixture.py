@@ -10,7 +10,8 @@ from sheetgen.model import nn
 from sheetgen.model.config import Sizes, each, setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.decoder import Context, Decoder
-from sheetgen.trace.tensor import Tensor, scope, weight
+from sheetgen.trace.recorder import scope
+from sheetgen.trace.tensor import Tensor, weight
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from sheetgen.model import nn
 from sheetgen.model.config import divisors, setting
 from sheetgen.model.controls import Controls, times
 from sheetgen.model.families.decoder import Context, Decoder
+from sheetgen.trace.recorder import scope, section
 from sheetgen.trace.tensor import (
     Tensor,
     choose,
@@ -25,8 +26,6 @@ from sheetgen.trace.tensor import (
     masked,
     max_rows,
     rank,
-    scope,
-    section,
     sigmoid,
     weight,
 )

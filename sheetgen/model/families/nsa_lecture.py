@@ -12,19 +12,8 @@ from sheetgen.model.config import Config, declare_softmax, setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.attention import BARE, embed
 from sheetgen.model.families.nsa import between, enough_words, weigh
-from sheetgen.trace.tensor import (
-    Tensor,
-    Trace,
-    constant,
-    flatten,
-    less,
-    less_equal,
-    masked,
-    rank,
-    scope,
-    section,
-    weight,
-)
+from sheetgen.trace.recorder import Trace, scope, section
+from sheetgen.trace.tensor import Tensor, constant, flatten, less, less_equal, masked, rank, weight
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ from sheetgen.model.controls import Controls
 from sheetgen.model.families.attention import BARE
 from sheetgen.model.rounding import Format, Rounding, cells
 from sheetgen.trace.ops import Array
+from sheetgen.trace.recorder import Trace, scope
 from sheetgen.trace.tensor import (
     Tensor,
-    Trace,
     constant,
     cos,
     equal,
@@ -30,7 +30,6 @@ from sheetgen.trace.tensor import (
     less_equal,
     log,
     numbers,
-    scope,
     sum_rows,
 )
 

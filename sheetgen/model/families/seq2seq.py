@@ -11,20 +11,8 @@ from sheetgen.base.errors import InputError
 from sheetgen.model import nn
 from sheetgen.model.config import Config, declare_output, declare_sight, declare_softmax, setting
 from sheetgen.model.controls import Controls
-from sheetgen.trace.tensor import (
-    Tensor,
-    Trace,
-    constant,
-    equal,
-    known,
-    lookup,
-    rows_of,
-    scope,
-    section,
-    sqrt,
-    text,
-    weight,
-)
+from sheetgen.trace.recorder import Trace, scope, section
+from sheetgen.trace.tensor import Tensor, constant, equal, known, lookup, rows_of, sqrt, text, weight
 
 
 @dataclass(frozen=True, kw_only=True)

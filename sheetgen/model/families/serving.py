@@ -16,9 +16,9 @@ from sheetgen.model import nn
 from sheetgen.model.config import Config, setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.attention import BARE, embed
+from sheetgen.trace.recorder import Trace, scope, section
 from sheetgen.trace.tensor import (
     Tensor,
-    Trace,
     constant,
     equal,
     floor,
@@ -28,8 +28,6 @@ from sheetgen.trace.tensor import (
     less_equal,
     lookup,
     masked,
-    scope,
-    section,
     sum_rows,
     text,
     weight,

@@ -18,19 +18,8 @@ from sheetgen.model.config import (
     setting,
 )
 from sheetgen.model.controls import Controls, times
-from sheetgen.trace.tensor import (
-    Tensor,
-    Trace,
-    join,
-    likeliest,
-    max_rows,
-    numbers,
-    patches,
-    scope,
-    section,
-    text,
-    weight,
-)
+from sheetgen.trace.recorder import Trace, scope, section
+from sheetgen.trace.tensor import Tensor, join, likeliest, max_rows, numbers, patches, text, weight
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sheetgen.model.controls import Controls, times
 from sheetgen.model.nn.linear import with_ones
 from sheetgen.model.nn.norm import softmax
-from sheetgen.trace.tensor import Tensor, Weight, masked, rows_of, scope, sqrt, stack, unrounded, when
+from sheetgen.trace.recorder import scope, unrounded
+from sheetgen.trace.tensor import Tensor, Weight, masked, rows_of, sqrt, stack, when
 
 
 def score(q: Tensor, k: Tensor, c: Controls) -> Tensor:

@@ -6,7 +6,8 @@ import numpy as np
 
 from sheetgen.model.controls import Controls
 from sheetgen.model.nn.norm import softmax
-from sheetgen.trace.tensor import Tensor, Weight, constant, equal, known, likeliest, lookup, max_rows, unrounded
+from sheetgen.trace.recorder import unrounded
+from sheetgen.trace.tensor import Tensor, Weight, constant, equal, known, likeliest, lookup, max_rows
 
 
 def look_up(words: Tensor, vocabulary: Tensor, w: Weight, d_model: int) -> tuple[Tensor, Tensor]:

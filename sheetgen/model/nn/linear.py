@@ -7,7 +7,8 @@ import functools
 import numpy as np
 
 from sheetgen.model.controls import Controls
-from sheetgen.trace.tensor import Tensor, constant, stack, stands_here
+from sheetgen.trace.recorder import stands_here
+from sheetgen.trace.tensor import Tensor, constant, stack
 
 
 def with_ones(x: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from sheetgen.model.controls import Controls, times
-from sheetgen.trace.tensor import Tensor, Weight, exp, max_rows, mean_rows, mean_square, sqrt, sum_rows, unrounded, when
+from sheetgen.trace.recorder import unrounded
+from sheetgen.trace.tensor import Tensor, Weight, exp, max_rows, mean_rows, mean_square, sqrt, sum_rows, when
 
 NormKind = Literal["rms", "layer"]
 

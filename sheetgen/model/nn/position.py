@@ -10,6 +10,7 @@ import numpy as np
 
 from sheetgen.model.controls import Controls, times
 from sheetgen.trace.ops import Array
+from sheetgen.trace.recorder import unrounded
 from sheetgen.trace.tensor import (
     Tensor,
     choose,
@@ -25,7 +26,6 @@ from sheetgen.trace.tensor import (
     rows_of,
     sin,
     smallest,
-    unrounded,
     when,
 )
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from sheetgen.model.controls import Controls
 from sheetgen.model.nn.norm import softmax
-from sheetgen.trace.tensor import Tensor, Weight, less, less_equal, rank, sigmoid, stack, sum_rows, unrounded, when
+from sheetgen.trace.recorder import unrounded
+from sheetgen.trace.tensor import Tensor, Weight, less, less_equal, rank, sigmoid, stack, sum_rows, when
 
 
 def top_k(x: Tensor, k: Tensor) -> Tensor:

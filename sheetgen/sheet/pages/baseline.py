@@ -18,7 +18,8 @@ from sheetgen.sheet.formula import parts_of
 from sheetgen.sheet.names import BASELINE, MAP
 from sheetgen.sheet.workbook import Cell, Grid, LiveCell, Page, Placed, Rule
 from sheetgen.text import blocks as words
-from sheetgen.trace.tensor import Frame, Tensor
+from sheetgen.trace.recorder import Frame
+from sheetgen.trace.tensor import Tensor
 
 SWITCH = "mark_changes"  # the name of the cell that turns the marks on and off
 MOVED = "0.000000001"  # less is rounding

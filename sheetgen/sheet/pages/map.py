@@ -18,7 +18,8 @@ from sheetgen.sheet.layout import JOINS
 from sheetgen.sheet.names import MAP
 from sheetgen.sheet.workbook import Cell, Mirror, Page, Placed
 from sheetgen.text import blocks as words
-from sheetgen.trace.tensor import Frame, Tensor, Trace, apply
+from sheetgen.trace.recorder import Frame, Trace
+from sheetgen.trace.tensor import Tensor, apply
 
 ABREAST = 4  # boxes side by side
 STREAM, BRANCH = 1, 2  # columns: the residual stream, the arrow out of it

@@ -28,8 +28,10 @@ from sheetgen.model.weights import Drawn
 from sheetgen.sheet.names import SCALE
 from sheetgen.sheet.workbook import Cell, Page, Table
 from sheetgen.text import blocks as words
-from sheetgen.trace.ops import Array, Limits
-from sheetgen.trace.tensor import Source, Tensor, Trace, apply, control, equal, scope
+from sheetgen.trace.limits import Limits
+from sheetgen.trace.ops import Array
+from sheetgen.trace.recorder import Source, Trace, scope
+from sheetgen.trace.tensor import Tensor, apply, control, equal
 
 SCOPE = "scale"  # d_model → scale.d_model, which the workbook calls scale__d_model
 TOY, FREE = "this workbook", "your own: type its sizes"
