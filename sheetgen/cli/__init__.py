@@ -445,7 +445,7 @@ def presets() -> None:
         config = request(preset, {}).config
         sizes = ", ".join(
             f"{f.name} {getattr(config, f.name)}"
-            for f in dataclasses.fields(config)
+            for f in config.settings()
             if type(getattr(config, f.name)) is int and f.name in preset.sizes
         )
         table.add_row(preset.name, preset.summary, sizes, preset.paper)

@@ -56,9 +56,14 @@ class Config:
         """Which controls the model has, with its own values as defaults."""
         raise NotImplementedError
 
+    @classmethod
+    def settings(cls) -> tuple[dataclasses.Field[Any], ...]:
+        """Its settings in the order of the rows of Config."""
+        return dataclasses.fields(cls)
+
     def __post_init__(self) -> None:
         kinds = get_type_hints(type(self))  # slow: once, not for every field
-        for f in dataclasses.fields(self):
+        for f in self.settings():
             _check_type(f, kinds[f.name], getattr(self, f.name))
 
     def forward(self, controls: Controls) -> None:

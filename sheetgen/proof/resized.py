@@ -54,7 +54,7 @@ def _changed(config: Config, steps: set[Shape]) -> Iterator[tuple[str, Any]]:
 
     A setting counts rows or columns, perhaps several each, perhaps with one more (the bias in the last column).
     """
-    for f in dataclasses.fields(config):
+    for f in config.settings():
         value = getattr(config, f.name)
         for asked, has in steps | {(asked - 1, has - 1) for asked, has in steps}:
             if type(value) is int and value > 0 and asked % value == 0 and asked and has % (asked // value) == 0:

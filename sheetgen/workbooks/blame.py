@@ -7,7 +7,6 @@ put down to the last step in which it appears or goes, else that changes its equ
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,7 +117,7 @@ def without_effect(a: Config, b: Config, found: Iterable[Cause]) -> list[str]:
 
 def _values(config: Config) -> dict[str, Any]:
     """All settings of a model, its family first."""
-    return {FAMILY: config.family} | {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    return {FAMILY: config.family} | {f.name: getattr(config, f.name) for f in config.settings()}
 
 
 def _blame(a: Config, b: Config) -> dict[str, str]:
@@ -174,8 +173,8 @@ def _neutral(name: str, start: Mapping[str, Any], goal: Mapping[str, Any]) -> An
 
 def _rank(family: type[Config]) -> Any:
     """Order of the steps: the family, what is another equation, what is another size; each as the family lists them."""
-    fields = {f.name: i for i, f in enumerate(dataclasses.fields(family))}
-    hints = {f.name: str(f.type) for f in dataclasses.fields(family)}
+    fields = {f.name: i for i, f in enumerate(family.settings())}
+    hints = {f.name: str(f.type) for f in family.settings()}
     first = ("gated",)  # before the curve, which is then put down to itself
 
     def rank(name: str) -> tuple[bool, bool, bool, int]:
@@ -187,7 +186,7 @@ def _rank(family: type[Config]) -> Any:
 def _try(values: Mapping[str, Any]) -> Trace:
     """A run whose numbers mean nothing; InputError when the settings do not go together."""
     family = FAMILIES[values[FAMILY]]
-    names = {f.name for f in dataclasses.fields(family)}
+    names = {f.name for f in family.settings()}
     return run(family(**{name: value for name, value in values.items() if name in names}), _Blank())
 
 

@@ -22,7 +22,7 @@ SETTING, VALUE, MEANING = "setting", "value", "meaning"  # heads of the columns
 def settings_of(model: Placed) -> dict[str, Any]:
     """What Config holds: how the model was built, then every size of the family."""
     request = model.request
-    sizes = {f.name: getattr(request.config, f.name) for f in dataclasses.fields(request.config)}
+    sizes = {f.name: getattr(request.config, f.name) for f in request.config.settings()}
     # As words, since LibreOffice saves TRUE and FALSE as formulas.
     sizes |= {name: "yes" if value else "no" for name, value in sizes.items() if isinstance(value, bool)}
     # With blanks, since 5,3,3 might be read as a number.
