@@ -8,16 +8,15 @@ borders, too, so that they can be told apart in grey and by readers who see few 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sheetgen.base.errors import InputError
+from sheetgen.base.errors import InputError, suggest
 from sheetgen.trace.recorder import Frame
 from sheetgen.trace.tensor import Tensor
 
@@ -601,8 +600,7 @@ def load(name: str) -> Theme:
         return THEMES[name]
     path = Path(name)
     if path.suffix.lower() != ".toml":
-        close = difflib.get_close_matches(name, THEMES, 1)
-        hint = f"did you mean {close[0]}?" if close else f"choose {', '.join(THEMES)}, or a file that ends in .toml"
+        hint = suggest(name, THEMES, f"choose {', '.join(THEMES)}, or a file that ends in .toml")
         raise InputError(f"--theme {name}: {hint}")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -625,7 +623,7 @@ def _made(name: str, data: dict[str, Any]) -> Theme:
     changes: dict[str, Any] = {"name": name}
     for key, value in data.items():
         if key not in keys:
-            raise InputError(f"there is no {key!r}: {_choice(key, keys)}")
+            raise InputError(f"there is no {key!r}: {_meant(key, keys)}")
         default = getattr(theme, key)
         if not isinstance(default, Mapping):
             changes[key] = _value(key, value, default)
@@ -634,7 +632,7 @@ def _made(name: str, data: dict[str, Any]) -> Theme:
             raise InputError(f"{key} is {value!r}: write its colours in a table [{key}]")
         for inner in value:
             if inner not in default:
-                raise InputError(f"[{key}] has no {inner!r}: {_choice(inner, list(default))}")
+                raise InputError(f"[{key}] has no {inner!r}: {_meant(inner, default)}")
         changes[key] = {**default, **{k: _value(f"{key}.{k}", v, default[k]) for k, v in value.items()}}
     made = replace(theme, **changes)
     for key, behind in (("ink", "paper"), ("quiet", "paper"), ("link", "button")):
@@ -651,9 +649,8 @@ def _made(name: str, data: dict[str, Any]) -> Theme:
     return made
 
 
-def _choice(key: str, keys: list[str]) -> str:
-    close = difflib.get_close_matches(key, keys, 1)
-    return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(keys)}"
+def _meant(key: str, keys: Iterable[str]) -> str:
+    return suggest(key, keys, f"choose from {', '.join(keys)}")
 
 
 SIZES = {

@@ -7,10 +7,9 @@ that the sheet has not is in no formula; its default holds.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 
-from sheetgen.base.errors import InputError
+from sheetgen.base.errors import InputError, suggest
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.recorder import open_path
 from sheetgen.trace.tensor import Tensor, complaints, control, number, when
@@ -57,8 +56,7 @@ class Controls:
         """After the last one: refuses names that nothing is called, and says in the sheet what is wrong."""
         for name in self._names - {USUAL, ALL, NONE}:
             if name not in self.defaults:
-                close = difflib.get_close_matches(name, self.defaults, 1)
-                hint = f"did you mean {close[0]!r}?" if close else f"this model has {', '.join(self.defaults)}"
+                hint = suggest(name, self.defaults, f"this model has {', '.join(self.defaults)}")
                 raise InputError(f"there is no control {name!r}: {hint}")
         if self.made:
             complaints(list(self.made.values())).named("message")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 import tomllib
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sheetgen.base.cells import MAX_ROWS
-from sheetgen.base.errors import InputError
+from sheetgen.base.errors import InputError, suggest
 from sheetgen.base.files import tables, templates
 from sheetgen.model.families import FAMILIES, MOST, Config, as_sizes, divisors, number_formats
 from sheetgen.trace.ops import Array
@@ -75,8 +74,7 @@ def find(name: str) -> Preset:
     """The preset of this name; raises InputError with the nearest name."""
     presets = all_presets()
     if name not in presets:
-        close = difflib.get_close_matches(name, presets, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(presets)}"
+        hint = suggest(name, presets, f"choose one of {', '.join(presets)}")
         raise InputError(f"{name!r} is not a preset: {hint}")
     return presets[name]
 
@@ -300,9 +298,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 def _hint(name: str, fields: Mapping[str, Any]) -> str:
     """What to do about a setting that the family does not have."""
-    close = difflib.get_close_matches(name, [f for f in fields if f not in COUNTED], 1, cutoff=0.75)
-    if close:
-        return f": did you mean {close[0]!r}?"
+    if hint := suggest(name, (f for f in fields if f not in COUNTED), likeness=0.75):
+        return f": {hint}"
     have = [p.name for p in all_presets().values() if name in {f.name for f in dataclasses.fields(p.family)}]
     if name in COUNTED:
         return "; the number of words follows from --text"

@@ -10,7 +10,6 @@ A column is left out where it would say the same in every row: the number then s
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sheetgen.base.cells import Range
-from sheetgen.base.errors import InputError
+from sheetgen.base.errors import InputError, suggest
 from sheetgen.base.files import tables, templates
 from sheetgen.model.families import Config
 from sheetgen.model.weights import Drawn
@@ -773,8 +772,6 @@ def _plain(name: str) -> str:
 
 
 def _close(name: str, models: Sequence[Model]) -> str:
-    plain = {_plain(model.name): model.name for model in models} | {model.group: model.group for model in models}
-    close = [plain[found] for found in difflib.get_close_matches(_plain(name), plain, 3, 0.5)]
-    if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
-    return f"choose from {', '.join(groups())}, or a part of a model's name"
+    known = [*(model.name for model in models), *(model.group for model in models)]
+    otherwise = f"choose from {', '.join(groups())}, or a part of a model's name"
+    return suggest(name, known, otherwise, most=3, likeness=0.5, plain=_plain)
