@@ -21,7 +21,8 @@ from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
 from sheetgen.model.weights import Drawn, Style
-from sheetgen.proof.check import Report, check_book
+from sheetgen.proof.check import check_book
+from sheetgen.proof.report import Report
 from sheetgen.sheet.layout import Layout, lay_out
 from sheetgen.sheet.workbook import defined_name
 from sheetgen.trace.ops import Array

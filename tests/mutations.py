@@ -34,8 +34,11 @@ from sheetgen.engines import formulas as formulas_engine
 from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.proof import check as checking
-from sheetgen.proof.check import STATIC, Report, check_book
+from sheetgen.proof import comparison as comparing
+from sheetgen.proof import workbook as reading
+from sheetgen.proof.check import check_book
 from sheetgen.proof.notation import Notation
+from sheetgen.proof.report import STATIC, Report
 from sheetgen.sheet.formula import Style, formulas_of
 from sheetgen.sheet.layout import lay_out
 from sheetgen.sheet.pages import published
@@ -116,7 +119,7 @@ class Lab:
     def _areas(self) -> Iterator[Area]:
         """All cells that `check` compares, as it finds them."""
         found: list[Any] = []
-        original = checking._Comparison._areas
+        original = comparing.Comparison._areas
 
         def spy(self: Any, *arguments: Any) -> Any:
             areas = original(self, *arguments)
@@ -124,7 +127,7 @@ class Lab:
                 found.extend((area.path, area.tensor, area.range) for area in of_path)
             return areas
 
-        with mock.patch.object(checking._Comparison, "_areas", spy):
+        with mock.patch.object(comparing.Comparison, "_areas", spy):
             self.check(self.book, self.values)
         for path, tensor, place in found:
             at = self.book.sheets[place.sheet].formula_at
@@ -584,7 +587,7 @@ def remembered(dirty: Callable[[Range], bool]) -> Iterator[None]:
 
         return call
 
-    comparison = checking._Comparison
+    comparison = comparing.Comparison
     areas_of = once(comparison._areas, lambda _, trace, *__: id(trace))
 
     def touched_areas(self: Any, trace: Any, *more: Any) -> Any:
@@ -592,11 +595,12 @@ def remembered(dirty: Callable[[Range], bool]) -> Iterator[None]:
         return {path: [area for area in found if dirty(area.range)] for path, found in areas.items()}
 
     with (
-        mock.patch.object(checking, "run", once(run, lambda config, _: config)),
+        mock.patch.object(reading, "run", once(run, lambda config, _: config)),
         mock.patch.object(checking, "lay_out", once(lay_out, lambda trace, *_: id(trace))),
         mock.patch.object(published, "table_of", once(published.table_of, lambda groups, *_: tuple(groups))),
-        mock.patch.object(checking, "formulas_of", once(formulas_of, lambda tensor, place, *_: (id(tensor), place))),
-        mock.patch.object(checking, "Notation", once(Notation, lambda _: "")),
+        mock.patch.object(comparing, "formulas_of", once(formulas_of, lambda tensor, place, *_: (id(tensor), place))),
+        mock.patch.object(comparing, "Notation", once(Notation, lambda _: "")),
+        mock.patch.object(reading, "Notation", once(Notation, lambda _: "")),
         mock.patch.object(comparison, "_areas", touched_areas),
     ):
         yield

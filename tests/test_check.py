@@ -27,7 +27,8 @@ from openpyxl.worksheet.formula import ArrayFormula
 from sheetgen.base.cells import Range, cell_name
 from sheetgen.engines import ENGINES, Values
 from sheetgen.engines import formulas as formulas_engine
-from sheetgen.proof.check import Report, check_book
+from sheetgen.proof.check import check_book
+from sheetgen.proof.report import Report
 from sheetgen.sheet.pages import published
 from sheetgen.sheet.pages.map import mirrors
 from sheetgen.trace.recorder import Frame, Trace

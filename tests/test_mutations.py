@@ -12,7 +12,7 @@ from helpers import build
 from mutations import Lab, Mutation, Result, try_all
 
 from sheetgen.engines import ENGINES
-from sheetgen.proof import check as checking
+from sheetgen.proof import comparison
 from sheetgen.xlsx.read import read_book
 
 SMALL = ("--set", "n_layers=2", "--set", "n_heads=2")
@@ -58,7 +58,7 @@ def test_only_what_depends_is_computed_and_that_is_right(lab: Lab) -> None:
 
 
 def test_a_check_that_sees_nothing_is_found_out(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking._Comparison, "_differs", lambda *_: None)
+    monkeypatch.setattr(comparison.Comparison, "_differs", lambda *_: None)
     result = Result("llama4", "blocks")
     mutation = next(m for m in mutations.mutations(lab) if m.path == "layer_0.norm_1" and m.kind == "row")
     mutations._judge(lab, mutation, lab.recompute(mutation, thorough=True), result)

@@ -14,7 +14,8 @@ from pathlib import Path
 from helpers import sheetgen
 
 from sheetgen.model import presets
-from sheetgen.proof.check import TOLERANCE, check
+from sheetgen.proof.check import check
+from sheetgen.proof.comparison import TOLERANCE
 
 COUNT = int(os.environ.get("SHEETGEN_RANDOM", "300"))
 SECONDS = float(os.environ.get("SHEETGEN_SECONDS", "90"))

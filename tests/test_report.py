@@ -13,7 +13,8 @@ from helpers import build, cells_of, edited, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetgen.proof import many
-from sheetgen.proof.check import STATIC, check_book
+from sheetgen.proof.check import check_book
+from sheetgen.proof.report import STATIC
 from sheetgen.xlsx.read import Book, Formula, read_book
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from helpers import build, edited, sheetgen
 
-from sheetgen.proof.check import STATIC, Report, check_book
+from sheetgen.proof.check import check_book
+from sheetgen.proof.report import STATIC, Report
 from sheetgen.xlsx.read import Book, read_book
 
 

@@ -15,8 +15,9 @@ from openpyxl.worksheet.formula import ArrayFormula
 from sheetgen.base.cells import Range
 from sheetgen.engines.libreoffice import recalculated_copy
 from sheetgen.model import presets
-from sheetgen.proof.check import STATIC, check, check_book
+from sheetgen.proof.check import check, check_book
 from sheetgen.proof.notation import Notation
+from sheetgen.proof.report import STATIC
 from sheetgen.xlsx.read import Book, Formula, Sheet, read_book, tokens
 
 HERE = Range("Model", 0, 0, 0, 0)

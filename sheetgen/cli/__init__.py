@@ -335,8 +335,9 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mar
 
     from sheetgen.engines import available
     from sheetgen.proof import report as reports
-    from sheetgen.proof.check import STATIC
+    from sheetgen.proof import terminal
     from sheetgen.proof.many import check_all
+    from sheetgen.proof.report import STATIC
 
     if mark is not None and (len(files) > 1 or engine == "all"):
         raise InputError("--mark marks one workbook, checked by one engine: give one FILE")
@@ -368,7 +369,7 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mar
         if isinstance(result, str):
             _say(result)
         else:
-            reports.show(result)
+            terminal.show(result)
     sys.exit(code)
 
 

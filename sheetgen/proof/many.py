@@ -12,7 +12,8 @@ from pathlib import Path
 
 from sheetgen.base.errors import InputError
 from sheetgen.engines import EngineError
-from sheetgen.proof.check import Report, check
+from sheetgen.proof.check import check
+from sheetgen.proof.report import Report
 from sheetgen.xlsx.read import BookError
 
 Job = tuple[Path, str]  # a workbook, and who recomputes it

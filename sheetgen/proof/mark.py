@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape, quoteattr
 from sheetgen.base.cells import Range, cell_name, parse_range
 from sheetgen.base.errors import InputError
 from sheetgen.look import theme
-from sheetgen.proof.check import Difference, Report
+from sheetgen.proof.report import Difference, Report
 
 LONGEST_NOTE = 255  # letters that an input message may have
 # What follows conditional formats and input messages in a worksheet, in the order that the format demands.
