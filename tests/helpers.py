@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,24 @@ from sheetgen.xlsx.read import Book, read_book
 PRESETS = ("llama1", "llama2", "llama3", "llama4")
 RED = "FFFFC7C7"  # as openpyxl tells the fill of a trainable cell
 
-needs_libreoffice = pytest.mark.skipif(not available("libreoffice"), reason="LibreOffice is not installed")
+
+def installed(name: str) -> bool:
+    """Whether an engine, or a package that not everyone has, is here."""
+    return available(name) if name in ENGINES else find_spec(name) is not None
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """The mark of a test that is left out where an engine or a package is missing."""
+    return pytest.mark.skipif(not installed(name), reason=f"{name} is not installed")
+
+
+def engines(*names: str) -> list[Any]:
+    """Engines as parameters of a test; each is left out where it is missing."""
+    return [pytest.param(name, marks=needs(name)) for name in names]
+
+
+needs_libreoffice = needs("libreoffice")
+BOTH_ENGINES = engines("formulas", "libreoffice")
 
 
 @dataclass(frozen=True)
@@ -119,7 +137,7 @@ def in_both_styles(folder: Path, preset: object, *options: object) -> dict[str, 
 
 def by_libreoffice(books: dict[str, Path]) -> dict[str, Values]:
     """All of these recomputed, LibreOffice started once; none when it is not installed."""
-    return dict(zip(books, recompute_all(list(books.values())), strict=True)) if available("libreoffice") else {}
+    return dict(zip(books, recompute_all(list(books.values())), strict=True)) if installed("libreoffice") else {}
 
 
 @dataclass(frozen=True)

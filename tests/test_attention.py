@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import build, cells_of, edited, needs_libreoffice, sheetgen
+from helpers import BOTH_ENGINES, build, cells_of, edited, sheetgen
 
 from sheetgen.model import presets
 from sheetgen.model.families import run
@@ -36,7 +36,7 @@ def test_three_steps_by_hand() -> None:
     assert trace.parameters() == 6 * 4 + 3 * 3 * 4
 
 
-@pytest.mark.parametrize("engine", ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)])
+@pytest.mark.parametrize("engine", BOTH_ENGINES)
 @pytest.mark.parametrize("style", ["blocks", "cells"])
 def test_the_sheet(tmp_path: Path, style: str, engine: str) -> None:
     path = build(tmp_path / "attention.xlsx", "attention", "--formulas", style)

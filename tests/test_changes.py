@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pytest
-from helpers import build, cells_of, edited, make, needs_libreoffice
+from helpers import BOTH_ENGINES, build, cells_of, edited, make
 from test_growth import row_through, wider_values
 
 from sheetgen.base.cells import Range
@@ -72,7 +72,7 @@ def test_costs_are_those_of_the_model(path: Path) -> None:
     assert all(row[4] == 0 for row in costs.values())
 
 
-@pytest.mark.parametrize("engine", ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)])
+@pytest.mark.parametrize("engine", BOTH_ENGINES)
 def test_the_map_says_how_far_each_part_has_moved(changed: Path, engine: str) -> None:
     moved = table(ENGINES[engine](changed, read_book(changed)))
     now = standing(read_book(changed))[""].trace
@@ -110,7 +110,7 @@ def test_every_block_is_marked_when_it_changes(path: Path) -> None:
         assert f'{SWITCH}="on"' in formula
 
 
-@pytest.mark.parametrize("engine", ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)])
+@pytest.mark.parametrize("engine", BOTH_ENGINES)
 def test_the_rule_of_a_mark_is_true_for_what_changed_alone(changed: Path, engine: str) -> None:
     """The rules are formulas: written into free cells of the changed workbook, they say which cells are marked."""
     rules, names = rules_of(changed), read_book(changed).names

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pytest
-from helpers import Result, build, cells_of, edited, far, make, sheetgen
+from helpers import BOTH_ENGINES, Result, build, cells_of, edited, far, make, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetgen.base.cells import Range, cell_name
@@ -543,7 +543,7 @@ def unlike(path: Path, kind: str, built: Path) -> Path:
         ("missing", "does not exist"),
     ],
 )
-@pytest.mark.parametrize("engine", ["formulas", "libreoffice"])
+@pytest.mark.parametrize("engine", BOTH_ENGINES)
 def test_files_that_are_no_workbooks(kind: str, told: str, engine: str, built: Path, tmp_path: Path) -> None:
     line = one_line(sheetgen("check", unlike(tmp_path / "odd.xlsx", kind, built), "--engine", engine))
     assert told in line

@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 import openpyxl
 import pytest
-from helpers import build, cells_of, sheetgen
+from helpers import build, cells_of, needs, sheetgen
 from safetensors.numpy import load_file, save_file
 
 from sheetgen.base.errors import InputError
@@ -368,8 +368,8 @@ def tokenizer(folder: Path) -> Path:
     return folder
 
 
+@needs("tokenizers")
 def test_text_through_the_tokenizer(tmp_path: Path) -> None:
-    pytest.importorskip("tokenizers")
     folder = tokenizer(copied(LLAMA, tmp_path))
     path = build(tmp_path / "book.xlsx", "--from", folder, "--text", "The cat sat =1+1 http://a.b the dog")
     book = openpyxl.load_workbook(path)
@@ -382,8 +382,8 @@ def test_text_through_the_tokenizer(tmp_path: Path) -> None:
     assert result.code == 0, result.out + result.err
 
 
+@needs("tokenizers")
 def test_keep_words_of_the_tokenizer(tmp_path: Path) -> None:
-    pytest.importorskip("tokenizers")
     folder = tokenizer(copied(LLAMA, tmp_path))
     assert convert(folder, Given(text="cat the"), keep="the cat sat the").request.texts["vocabulary"] == [
         "the",

@@ -10,8 +10,8 @@ from typing import Any
 import goldens
 import numpy as np
 import pytest
+from helpers import installed
 
-from sheetgen.engines import available
 from sheetgen.huggingface.convert import Converted, Stored, convert
 from sheetgen.model import nn
 from sheetgen.model.families import run
@@ -43,7 +43,7 @@ def test_reference(name: str) -> None:
 def test_cells(name: str, tmp_path: Path) -> None:
     made, answer = converted(name)
     path = goldens.workbook(tmp_path, goldens.FOLDER / name, answer)
-    for engine in filter(available, ("formulas", "libreoffice")):
+    for engine in filter(installed, ("formulas", "libreoffice")):
         goldens.same_as(made.request.config, answer, goldens.recalculated(path, engine))
 
 

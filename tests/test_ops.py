@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xlsxwriter
-from helpers import far, needs_libreoffice
+from helpers import BOTH_ENGINES, far
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -372,7 +372,7 @@ def written(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("engine", ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)])
+@pytest.mark.parametrize("engine", BOTH_ENGINES)
 def test_formulas_give_what_numpy_gives(engine: str, tmp_path: Path) -> None:
     values = ENGINES[engine](written(tmp_path / "cases.xlsx"))
     wrong = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from helpers import cells_of, edited, errors_in, make, needs_libreoffice, sheetgen
+from helpers import BOTH_ENGINES, cells_of, edited, errors_in, make, sheetgen
 
 from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
@@ -17,8 +17,6 @@ from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Placed, Workbook, place
 from sheetgen.xlsx.read import read_book
 from sheetgen.xlsx.write import write
-
-ENGINE = ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)]
 
 
 def two(path: Path, style: Style = "blocks") -> tuple[list[Placed], Path]:
@@ -31,7 +29,7 @@ def two(path: Path, style: Style = "blocks") -> tuple[list[Placed], Path]:
     return models, path
 
 
-@pytest.mark.parametrize("engine", ENGINE)
+@pytest.mark.parametrize("engine", BOTH_ENGINES)
 @pytest.mark.parametrize("style", ["blocks", "cells"])
 def test_each_is_checked_by_itself(style: Style, engine: str, tmp_path: Path) -> None:
     models, path = two(tmp_path / "two.xlsx", style)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xlsxwriter
-from helpers import errors_in, ids, make
+from helpers import engines, errors_in, ids, make
 
 from sheetgen.base.errors import InputError
-from sheetgen.engines import ENGINES, Values, available
+from sheetgen.engines import ENGINES, Values
 from sheetgen.model.families import Config
 from sheetgen.sheet.formula import Style, formulas_of
 from sheetgen.sheet.names import SCALE
@@ -43,13 +43,7 @@ def toy_of(group: str) -> dict[str, float]:
     return dict(toy)
 
 
-engines = pytest.mark.parametrize(
-    "engine",
-    [
-        pytest.param(name, marks=pytest.mark.skipif(not available(name), reason=f"{name} is not installed"))
-        for name in ("formulas", "libreoffice", "ironcalc")
-    ],
-)
+by_engines = pytest.mark.parametrize("engine", engines("formulas", "libreoffice", "ironcalc"))
 
 
 def save(table: Table, path: Path, typed: Mapping[str, float | None] | None = None, style: Style = "blocks") -> Path:
@@ -132,7 +126,7 @@ def test_counts_are_the_published_ones(entry: published.Entry) -> None:
     assert sum(entry.numbers[f"share_{name}"] for name in published.PARTS) == pytest.approx(1)
 
 
-@engines
+@by_engines
 @pytest.mark.parametrize("group", published.groups())
 def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp_path: Path) -> None:
     table = published.table([group], toy_of(group))
@@ -151,7 +145,7 @@ def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp
         np.testing.assert_allclose(recomputed, tensor.value, rtol=1e-12, err_msg=path)
 
 
-@engines
+@by_engines
 def test_one_formula_per_cell_gives_the_same(engine: str, tmp_path: Path) -> None:
     table = published.table(["llama4"], toy_of("llama4"))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx", style="cells"))
@@ -378,7 +372,7 @@ def test_own_sizes_are_counted_as_the_equations_say(group: str, tmp_path: Path) 
         assert set(column(values, table, "exact")[:-2]) == {1}, "typing in one row changes no other"
 
 
-@engines
+@by_engines
 def test_an_empty_row_is_no_error(engine: str, tmp_path: Path) -> None:
     table = published.table(["llama4"], toy_of("llama4"))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx", dict.fromkeys(SIZES)))
@@ -386,7 +380,7 @@ def test_an_empty_row_is_no_error(engine: str, tmp_path: Path) -> None:
     assert column(values, table, "total")[-1] == 0
 
 
-@engines
+@by_engines
 def test_a_changed_workbook_is_read_as_it_stands(engine: str, tmp_path: Path) -> None:
     table = published.table(["qwen"], toy_of("qwen"))
     table.trace["scale.d_model"].value[3, 0] = 5000  # somebody types over a published size,

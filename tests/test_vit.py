@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xlsxwriter
-from helpers import build, by_libreoffice, cells_of, edited, in_both_styles, needs_libreoffice, right_in_both, sheetgen
+from helpers import BOTH_ENGINES, build, by_libreoffice, cells_of, edited, in_both_styles, right_in_both, sheetgen
 
 from sheetgen.base.cells import Range
 from sheetgen.engines import ENGINES
@@ -187,7 +187,7 @@ def test_other_models_do_not_read_pixels(tmp_path: Path, pixels: Path) -> None:
     assert (result.code, "--pixels" in result.err) == (2, True), result.err
 
 
-@pytest.mark.parametrize("engine", ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)])
+@pytest.mark.parametrize("engine", BOTH_ENGINES)
 @pytest.mark.parametrize("array", [True, False])
 def test_gelu_is_exact_in_every_engine(tmp_path: Path, engine: str, array: bool) -> None:
     numbers = np.arange(-800, 801)[:, None] / 100

@@ -14,6 +14,7 @@ import numpy as np
 import openpyxl
 import pytest
 from helpers import (
+    BOTH_ENGINES,
     PRESETS,
     RED,
     build,
@@ -25,13 +26,14 @@ from helpers import (
     far,
     in_both_styles,
     make,
+    needs,
     needs_libreoffice,
     sheetgen,
 )
 from reference import closed_formula, forward
 
 from sheetgen.base.cells import parse_range
-from sheetgen.engines import ENGINES, Values, available
+from sheetgen.engines import ENGINES, Values
 from sheetgen.engines.libreoffice import recalculated_copy
 from sheetgen.proof.check import check_book
 from sheetgen.sheet.pages.baseline import SWITCH
@@ -39,7 +41,6 @@ from sheetgen.xlsx.read import Book, read_book
 
 ROOT = Path(__file__).parent.parent
 STYLES = ("blocks", "cells")
-BOTH_ENGINES = ["formulas", pytest.param("libreoffice", marks=needs_libreoffice)]
 
 
 def shown(book: Book, values: Values) -> dict[str, np.ndarray]:
@@ -210,11 +211,10 @@ ODD_WORDS = '=1+1 @x 007 * what? ~ TRUE +1 -2 \'quoted <b>& a~* "x" 1e5 {=A1} çŒ
 
 
 @pytest.mark.parametrize(
-    ("style", "engine"), [("blocks", "formulas"), ("cells", "formulas"), ("blocks", "libreoffice")]
+    ("style", "engine"),
+    [("blocks", "formulas"), ("cells", "formulas"), pytest.param("blocks", "libreoffice", marks=needs_libreoffice)],
 )
 def test_words_that_look_like_something_else(style: str, engine: str, tmp_path: Path) -> None:
-    if not available(engine):
-        pytest.skip(f"{engine} is not installed")
     text = ODD_WORDS.split()
     small = ("--layers", 1, "--heads", 1, "--no-baseline")
     path = build(tmp_path / "book.xlsx", "llama1", "--text", ODD_WORDS, "--formulas", style, *small)
@@ -240,10 +240,11 @@ SENTENCES: list[tuple[str, str, list[object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("engine", "text", "options"), SENTENCES, ids=[f"{e} {s}" for e, s, _ in SENTENCES])
+@pytest.mark.parametrize(
+    ("engine", "text", "options"),
+    [pytest.param(*case, marks=needs(case[0]), id=" ".join(case[:2])) for case in SENTENCES],
+)
 def test_sentences(engine: str, text: str, options: list[object], tmp_path: Path) -> None:
-    if not available(engine):
-        pytest.skip(f"{engine} is not installed")
     result = sheetgen(
         "check", build(tmp_path / "book.xlsx", "llama1", "--text", text, "--no-baseline", *options), "--engine", engine
     )
