@@ -11,6 +11,7 @@ from helpers import BOTH_ENGINES, cells_of, edited, errors_in, make, sheetgen
 from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
 from sheetgen.proof.check import check_book
+from sheetgen.sheet.build import Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
@@ -22,8 +23,8 @@ from sheetgen.xlsx.write import write
 def two(path: Path, style: Style = "blocks") -> tuple[list[Placed], Path]:
     """A Llama 2 and, under the words that it was given, a Llama 4 with a larger vocabulary."""
     made = [make("llama2", n_layers=1, n_heads=1), make("llama4", n_layers=1, n_heads=2, vocab_size=14)]
-    first = place(made[0].request, {"formulas": style}, made[0].trace, key="a", sheet="A llama2")
-    second = place(made[1].request, {"formulas": style}, made[1].trace, key="b", sheet="B llama4", given_by=first)
+    first = place(made[0].request, Build(formulas=style), made[0].trace, key="a", sheet="A llama2")
+    second = place(made[1].request, Build(formulas=style), made[1].trace, key="b", sheet="B llama4", given_by=first)
     models = [first, second]
     write(path, Workbook("Two", "Both", [*models, config_page(models), contents_page(models)], style))
     return models, path

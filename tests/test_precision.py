@@ -17,6 +17,7 @@ from sheetgen.model.presets import all_presets
 from sheetgen.model.rounding import ENDING, FORMATS, TWIN
 from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check
+from sheetgen.sheet.build import Build
 from sheetgen.sheet.workbook import place
 from sheetgen.trace.ops import OPS, Array
 from sheetgen.trace.tensor import Tensor
@@ -262,7 +263,7 @@ def test_a_model_beyond_the_format_is_not_written() -> None:
         request = make("llama1", precision=name).request
         made = make("llama1", precision=name, source=Large(0, "byhand", request.texts, request.arrays))
         if name == "bf16":
-            place(made.request, {}, made.trace)
+            place(made.request, Build(), made.trace)
             continue
         with pytest.raises(InputError, match=r"layer_0\.\S+ becomes too large"):
-            place(made.request, {}, made.trace)
+            place(made.request, Build(), made.trace)

@@ -16,6 +16,7 @@ from sheetgen.engines import ENGINES
 from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.families.seq2seq import Seq2Seq
+from sheetgen.sheet.build import Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
@@ -132,7 +133,7 @@ def test_its_workbook_equals_marian(tmp_path: Path) -> None:
     trace = run(CONFIG, Marian())
     books: dict[str, Path] = {}
     for style in STYLES:
-        model = place(presets.Request(preset, CONFIG, {}), {"formulas": style}, trace)
+        model = place(presets.Request(preset, CONFIG, {}), Build(formulas=style), trace)
         after = [config_page([model]), contents_page([model])]
         books[style] = tmp_path / f"{style}.xlsx"
         write(books[style], Workbook(preset.title, preset.summary, [map_page(model), model, *after], style))

@@ -142,23 +142,16 @@ def build(
     """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
     from sheetgen.look.theme import load as load_theme
     from sheetgen.model import presets
-    from sheetgen.model.families import run
     from sheetgen.model.weights import Drawn
-    from sheetgen.sheet.pages import baseline as changes
-    from sheetgen.sheet.pages import published
-    from sheetgen.sheet.pages.charts import pictures_page
-    from sheetgen.sheet.pages.config import config_page
-    from sheetgen.sheet.pages.contents import contents_page
-    from sheetgen.sheet.pages.map import map_page
-    from sheetgen.sheet.workbook import Page, Table, Workbook, place
+    from sheetgen.sheet.build import Build
     from sheetgen.trace.recorder import Source
+    from sheetgen.workbooks import single
     from sheetgen.xlsx import seal
 
     wanted: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     image = None if pixels is None else _image(pixels)
     given = presets.Given(text, None if tokens is None else _ids(tokens), translation, image)
     source: Source
-    made: dict[str, str | int]
     if folder is not None:
         from sheetgen.huggingface.convert import convert
 
@@ -170,7 +163,7 @@ def build(
         model = convert(folder, given, wanted.get("n_layers"), keep_vocab)
         request, source = model.request, model.source
         request = dataclasses.replace(request, config=dataclasses.replace(request.config, **own_look))
-        made = {"weights": "checkpoint", "cut": model.cut, "formulas": formulas}
+        made = Build(weights="checkpoint", cut=model.cut)
     elif preset is None or keep_vocab is not None:
         need = "PRESET is missing" if preset is None else "--keep-vocab cuts a checkpoint"
         raise InputError(f"{need}: choose one of `sheetgen presets`, or a checkpoint by --from DIR")
@@ -178,29 +171,14 @@ def build(
         wanted |= dict(map(presets.parse_setting, settings))
         request = presets.request(presets.find(preset), wanted, given)
         source = Drawn(seed or 0, weights or "byhand", request.texts, request.arrays)
-        made = {"seed": seed or 0, "weights": weights or "byhand", "formulas": formulas}
+        made = Build(seed=seed or 0, weights=weights or "byhand")
     found = request.preset
     name = preset or re.sub(r"[^\w.-]+", "_", found.title)
     target = output or Path("generated") / f"{name}.xlsx"
     _may_write(target, force, seal.untouched)
     look = load_theme(theme)
-    made["theme"] = look.name
-    trace = run(request.config, source)
-    placed = place(request, {"published": ", ".join(found.published), **made}, trace)
-    after: list[Page | Table] = [config_page([placed]), contents_page([placed])]
-    table = None
-    if found.published:
-        table = published.table(found.published, published.sizes_of(request.config), trace.parameters())
-        after.append(table)
-    charts = pictures_page(placed, table)
-    after = [charts, *after] if charts else after
-    overview, panels = map_page(placed), list[Page]()
-    if baseline:
-        before, panels = changes.add(placed, overview)
-        after.append(before)
-    sheets = [overview, placed, *after]
-    workbook = Workbook(found.title, found.summary, sheets, formulas, look, panels)
-    _save(workbook, target)
+    made = dataclasses.replace(made, formulas=formulas, theme=look.name, published=found.published)
+    _save(single.workbook(request, source, made, look, baseline), target)
 
 
 @commands.command()
@@ -234,17 +212,23 @@ def compare(
     Each is a preset, or in quotes a preset with options of its own: "llama2 --heads 3" "llama2 --heads 4".
     """
     from sheetgen.model import presets
+    from sheetgen.model.weights import Drawn
+    from sheetgen.sheet.build import Build
     from sheetgen.workbooks.compare import Side, workbook
     from sheetgen.xlsx import seal
 
     given = presets.Given(
         text, None if tokens is None else _ids(tokens), translation, None if pixels is None else _image(pixels)
     )
-    sides = [Side(_request(words, given), " ".join(words)) for words in map(_split, (first, second))]
+    drawn, sides = Build(seed=seed, weights=weights), []
+    for words in map(_split, (first, second)):
+        request = _request(words, given)
+        source = Drawn(seed, weights, request.texts, request.arrays)
+        sides.append(Side(request, " ".join(words), source, drawn))
     name = "-".join(re.sub(r"[^\w.]+", "_", side.name) for side in sides)
     target = output or Path("generated") / f"{name}.xlsx"
     _may_write(target, force, seal.untouched)
-    _save(workbook((sides[0], sides[1]), seed, weights, formulas), target)
+    _save(workbook((sides[0], sides[1]), formulas), target)
 
 
 @commands.command()

@@ -9,7 +9,6 @@ defined names, which spreadsheet programs move when rows are inserted.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +29,13 @@ from sheetgen.proof.workbook import (
     resized_by,
     settings_of,
 )
+from sheetgen.sheet.build import SINGLE, Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.layout import lay_out
-from sheetgen.sheet.names import CHANGES, SCALE, STEPS
-from sheetgen.sheet.pages import published as scale
 from sheetgen.sheet.workbook import Ran, workbook_path
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Trace
-from sheetgen.workbooks import compare, tour
+from sheetgen.workbooks.kinds import KINDS
 from sheetgen.xlsx.read import Book, read_book
 
 
@@ -62,18 +60,20 @@ def _check(book: Book, settings: dict[str, dict[str, Any]], engine: str) -> Repo
     report = Report(book.path, engine)
     places: dict[str, Range] = {}  # of every tensor of the workbook
     models = []
-    style: Style = "cells" if any(mine.get("formulas") == "cells" for mine in settings.values()) else "blocks"
+    builds = {key: Build.decode(mine) for key, mine in settings.items()}
+    style: Style = "cells" if any(build.formulas == "cells" for build in builds.values()) else "blocks"
     for key, config in configs.items():
         workbook = WorkbookSource(book, values, key)
         trace = finite(config, workbook)
         told = remarks(config, functools.partial(resized_by, book, values, key), workbook.resized)
         report.remarks += [f"{key}: {remark}" if key else remark for remark in told]
-        models.append(Ran(key, config, trace, settings[key]))
+        models.append(Ran(key, config, trace, builds[key]))
         report.predictions[key] = config.prediction(trace)
         mine = places_of(book, trace, key)
         Comparison(book, values, mine, style, report, key).run(trace, lay_out(trace))
         places |= {workbook_path(path, key): place for path, place in mine.items()}
-    for table in _tables(book, models, WorkbookSource(book, values)):
+    recomputed = KINDS.get(models[0].build.kind, KINDS[SINGLE])
+    for table in recomputed(models, book.sheets, WorkbookSource(book, values)):
         places |= places_of(book, table)
         Comparison(book, values, places, style, report).run(table, None)
     return report
@@ -96,16 +96,3 @@ def standing(book: Book, engine: str = "formulas") -> dict[str, Standing]:
         places = places_of(book, trace, key)
         found[key] = Standing(trace, {path: values.range(place) for path, place in places.items()})
     return found
-
-
-def _tables(book: Book, models: list[Ran], workbook: WorkbookSource) -> Iterator[Trace]:
-    """What the workbook computes besides its models, on sheets that are still there."""
-    published: Trace | None = None
-    if (groups := compare.groups_of(models)) and SCALE in book.sheets:
-        published = scale.table_of(groups, compare.toys(models), workbook).trace
-        yield published
-    kind, _, name = str(models[0].build.get("workbook") or "").partition(" ")
-    if kind == compare.KIND and CHANGES in book.sheets:
-        yield compare.computed(models, published)
-    if kind == tour.KIND and STEPS in book.sheets:
-        yield tour.computed(tour.find(name), models, published, workbook)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from sheetgen.base.cells import Range
 from sheetgen.look.theme import LIGHT, Kind, Theme
 from sheetgen.model.families import Config
 from sheetgen.model.presets import Request
+from sheetgen.sheet.build import Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.layout import Layout, lay_out
 from sheetgen.sheet.names import MODEL
@@ -26,15 +27,12 @@ from sheetgen.trace.tensor import Tensor
 
 @dataclass(frozen=True)
 class Ran:
-    """A model of a workbook as far as sheets that compute with several models need it.
-
-    build: what Config says of it before its sizes.
-    """
+    """A model of a workbook as far as sheets that compute with several models need it."""
 
     key: str
     config: Config
     trace: Trace
-    build: Mapping[str, Any]
+    build: Build
 
     def seen(self, path: str) -> Tensor:
         """One of its blocks as an operand for other sheets."""
@@ -48,13 +46,13 @@ class Ran:
 class Placed:
     """One model of a workbook.
 
-    build: how it was built, the rows of Config before the sizes. key: heads its column of Config and begins its
-    defined names; "" for the only model of a workbook. title: heads its sheet. links: where another model has the
-    words and numbers that this one is given, too (path → range): its own cells repeat those.
+    key: heads its column of Config and begins its defined names; "" for the only model of a workbook. title: heads
+    its sheet. links: where another model has the words and numbers that this one is given, too (path → range): its
+    own cells repeat those.
     """
 
     request: Request
-    build: Mapping[str, str | int]
+    build: Build
     trace: Trace
     layout: Layout
     key: str = ""
@@ -82,7 +80,7 @@ class Placed:
 
 def place(
     request: Request,
-    build: Mapping[str, str | int],
+    build: Build,
     trace: Trace,
     *,
     key: str = "",

@@ -6,20 +6,19 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.base.lang import tr
+from sheetgen.look.theme import LIGHT, Theme
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
-from sheetgen.model.weights import Drawn
-from sheetgen.model.weights import Style as Weights
+from sheetgen.sheet.build import COMPARE, Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.names import CHANGES
 from sheetgen.sheet.pages import published
@@ -28,11 +27,10 @@ from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, place
 from sheetgen.text import blocks as words
 from sheetgen.text.reasons import reason
-from sheetgen.trace.recorder import Trace, scope, section
+from sheetgen.trace.recorder import Source, Trace, scope, section
 from sheetgen.trace.tensor import Tensor, apply, equal, join
-from sheetgen.workbooks import blame
+from sheetgen.workbooks import blame, scale
 
-KIND = "compare"  # what Config calls such a workbook
 KEYS = ("a", "b")
 SCOPE = "changes"
 LINE = 140  # letters of a sentence in one row
@@ -56,39 +54,50 @@ GIVEN = ("words", "decoder.words")
 
 @dataclass(frozen=True)
 class Side:
-    """One of the models to compare: what was asked for, and how it is called (the options of its own)."""
+    """One of the models to compare.
+
+    name: how it is called, a preset with the options of its own. source: its numbers; drawn: how they were drawn.
+    """
 
     request: Request
     name: str
+    source: Source
+    drawn: Build
 
 
-def workbook(sides: tuple[Side, Side], seed: int, weights: Weights, style: Style) -> Workbook:
+def workbook(sides: tuple[Side, Side], style: Style = "blocks", theme: Theme = LIGHT) -> Workbook:
     """The workbook of both models, which are given the same words or image.
 
     Raises InputError when they are given different kinds of things.
     """
     refuse_unlike(sides)
-    models = list(_place_all(sides, seed, weights, style))
-    table = _scale(models, [side.name for side in sides])
+    names = [side.name for side in sides]
+    models = list(_place_all(sides, style, theme))
+    table = scale.table([model.ran for model in models], names)
     changes = _page(models, sides, table)
-    title = f"{sides[0].name} → {sides[1].name}"
+    title = " → ".join(names)
     after: list[Page | Table] = [config_page(models, title), contents_page(models, title)]
     sheets = [changes, *models, *after, *([table] if table else [])]
-    return Workbook(title, "Two models side by side", sheets, style)
+    return Workbook(title, "Two models side by side", sheets, style, theme)
 
 
-def _place_all(sides: Sequence[Side], seed: int, weights: Weights, style: Style) -> Iterator[Placed]:
+def _place_all(sides: Sequence[Side], style: Style, theme: Theme) -> Iterator[Placed]:
     groups = [side.request.preset.published for side in sides]
     together = _countable([name for names in groups for name in names])
     first: Placed | None = None
     for key, side, names in zip(KEYS, sides, groups, strict=True):
         request = side.request
-        build: dict[str, str | int] = {"workbook": KIND, "seed": seed, "weights": weights, "formulas": style}
-        if together:
-            build |= {"published": ", ".join(names), "like": "; ".join(_like(request))}
-        trace = run(request.config, Drawn(seed, weights, request.texts, request.arrays))
+        build = dataclasses.replace(
+            side.drawn,
+            kind=COMPARE,
+            formulas=style,
+            theme=theme.name,
+            published=names if together else None,
+            like=_like(request) if together else None,
+        )
         title = f"{key.upper()}: {side.name}"
         sheet = f"{key.upper()} {request.preset.name}"
+        trace = run(request.config, side.source)
         first = place(request, build, trace, key=key, title=title, sheet=sheet, given_by=first)
         yield first
 
@@ -110,30 +119,16 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9. ]", "", name.casefold().replace("-", " ")).replace(" ", "")
 
 
-def _scale(models: Sequence[Placed], names: Sequence[str]) -> Table | None:
-    groups = groups_of([model.ran for model in models])
-    return published.table_of(groups, toys([model.ran for model in models], names)) if groups else None
-
-
-def groups_of(models: Sequence[Ran]) -> list[str]:
-    """The groups of published models that the workbook shows, as its Config says."""
-    named = (str(model.build.get("published") or "").split(", ") for model in models)
-    return list(dict.fromkeys(name for names in named for name in names if name))
-
-
-def toys(models: Sequence[Ran], names: Sequence[str] = ()) -> list[published.Toy]:
-    """The rows of the workbook's own models in the table of published ones; raises InputError for an unknown group."""
-    found = []
-    for model, name in itertools.zip_longest(models, names, fillvalue=published.TOY):
-        assert isinstance(model, Ran)
-        own = str(model.build.get("published") or "").split(", ")[0]
-        if own:
-            sizes = {**published.find_group(own).common, **published.sizes_of(model.config)}
-            found.append(published.Toy(sizes, model.trace.parameters(), str(name)))
-    return found
-
-
 # --- what is computed --------------------------------------------------------------------------------------------
+
+
+def recomputed(models: Sequence[Ran], sheets: Container[str], source: published.Columns) -> Iterator[Trace]:
+    """What the workbook computes besides its models, on those of its sheets that are still there."""
+    table = scale.recomputed(models, sheets, source)
+    if table is not None:
+        yield table
+    if CHANGES in sheets:
+        yield computed(models, table)
 
 
 def computed(models: Sequence[Ran], table: Trace | None) -> Trace:
@@ -150,7 +145,7 @@ def computed(models: Sequence[Ran], table: Trace | None) -> Trace:
 def _numbers(models: Sequence[Ran], table: Trace) -> None:
     """Each quantity as a row: both models, then the published ones that are like them."""
     known = published.published()
-    listed = [model.name for group in groups_of(models) for model in known[group].models]
+    listed = [model.name for group in scale.groups_of(models) for model in known[group].models]
     chosen = [listed.index(name) for name in like_of(models)]
     for name in NUMBERS:
         column = table.blocks.get(f"{published.SCOPE}.{'flops' if name == 'macs' else name}")
@@ -165,7 +160,7 @@ def _numbers(models: Sequence[Ran], table: Trace) -> None:
 
 def like_of(models: Sequence[Ran]) -> list[str]:
     """The published models that are shown beside the two."""
-    return list(dict.fromkeys(n for m in models for n in str(m.build.get("like") or "").split("; ") if n))
+    return list(dict.fromkeys(n for m in models for n in m.build.like or ()))
 
 
 def _outputs(models: Sequence[Ran]) -> None:
@@ -198,8 +193,11 @@ def _page(models: Sequence[Placed], sides: Sequence[Side], table: Table | None) 
     page.row(0, f"{sides[0].name} → {sides[1].name}: what changes", look="HEADING")
     count = sum(len(row.paths) for cause in found for row in cause.rows)
     alike = len(set(a.trace.blocks) | set(b.trace.blocks)) - count
-    told = f"{count} blocks differ, {alike} are alike: the same equation and shape, the same weights from seed "
-    page.row(1, told + f"{a.build['seed']}. Words are changed on {a.sheet}.", look="SUBTITLE")
+    told = f"{count} blocks differ, {alike} are alike: the same equation and shape"
+    ways = [(model.build.weights, model.build.seed) for model in (a, b)]
+    if ways[0] == ways[1] and a.build.seed is not None:
+        told += f", the same weights from seed {a.build.seed}"
+    page.row(1, f"{told}. Words are changed on {a.sheet}.", look="SUBTITLE")
     page.row(2, f"go to {a.sheet}", link=a.name(next(iter(a.trace.blocks))))
     page.link(2, 1, f"go to {b.sheet}", b.name(next(iter(b.trace.blocks))))
     row = _changes(sheet, found, a, b, 4) + 1

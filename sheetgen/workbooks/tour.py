@@ -6,10 +6,11 @@ computed: kinds of answers are functions here, so that formula and value come fr
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,13 +18,15 @@ from typing import Any
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.base.files import tables, templates
+from sheetgen.look.theme import LIGHT, Theme
 from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.weights import Drawn
 from sheetgen.model.weights import Style as Weights
+from sheetgen.sheet.build import TOUR, Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.names import SCALE, STEPS
-from sheetgen.sheet.pages import published as scale
+from sheetgen.sheet.pages import published
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, defined_name, place
@@ -31,9 +34,8 @@ from sheetgen.text import blocks as words
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.recorder import Source, Trace, scope
 from sheetgen.trace.tensor import Tensor, apply, control, max_rows, stack, sum_rows, when
-from sheetgen.workbooks import compare
+from sheetgen.workbooks import scale
 
-KIND = "tour"  # what Config calls such a workbook, with the name of the tour
 SCOPE = "tour"
 STATES = ("to do", "doing", "done")
 LINE = 105  # letters of a sentence in one row
@@ -189,6 +191,15 @@ def computed(tour: Tour, models: Sequence[Ran], table: Trace | None, source: Sou
     return trace
 
 
+def recomputed(models: Sequence[Ran], sheets: Container[str], source: published.Columns) -> Iterator[Trace]:
+    """What the workbook computes besides its models, on those of its sheets that are still there."""
+    table = scale.recomputed(models, sheets, source)
+    if table is not None:
+        yield table
+    if STEPS in sheets:
+        yield computed(find(models[0].build.tour), models, table, source)
+
+
 # --- the workbook ------------------------------------------------------------------------------------------------
 
 
@@ -202,33 +213,37 @@ class _Drawn(Drawn):
         return self.controls.get(path.removeprefix("control."), default)
 
 
-def workbook(tour: Tour, seed: int, weights: Weights, style: Style) -> Workbook:
-    """The lecture as a workbook."""
-    models = list(_place_all(tour, seed, weights, style))
+def workbook(
+    tour: Tour, seed: int = 0, weights: Weights = "byhand", style: Style = "blocks", theme: Theme = LIGHT
+) -> Workbook:
+    """The lecture as a workbook; raises InputError for a lecture that does not fit together."""
+    drawn = Build(kind=TOUR, tour=tour.name, seed=seed, weights=weights, formulas=style, theme=theme.name)
+    models = list(_place_all(tour, drawn, weights))
     ran = [model.ran for model in models]
-    groups = compare.groups_of(ran)
-    titles = [model.title for model in models]
-    shown = scale.table_of(groups, compare.toys(ran, titles)) if groups else None
+    shown = scale.table(ran, [model.title for model in models])
     sheets = _sheets(tour, models)
-    steps = _page(tour, models, computed(tour, ran, shown.trace if shown else None, scale.PUBLISHED), shown)
+    steps = _page(tour, models, computed(tour, ran, shown.trace if shown else None, published.PUBLISHED), shown)
     marked = {model.path(p) for model, step in _with_models(tour, models) for p in _new(model, step)}
     after: list[Page | Table] = [config_page(models, tour.title), contents_page(models, tour.title)]
     by_key: dict[str, Placed] = {model.key: model for model in models}
     in_order: list[Placed | Page | Table] = [steps]
     for step in tour.steps:
         sheet = by_key.get(step.key, shown)
-        assert sheet is not None, f"step {step.key} is the sheet {SCALE}, but no step is among published models"
+        if sheet is None:
+            none = f"no step is among published models, so that there is no sheet {SCALE}"
+            raise InputError(f"tour {tour.name}, step {step.key}: {none}")
         in_order.append(sheet)
     if shown is not None and shown not in in_order:
         after.append(shown)
-    book = Workbook(tour.title, tour.summary, [*in_order, *after], style)
+    book = Workbook(tour.title, tour.summary, [*in_order, *after], style, theme)
     book.panels = [_panel(tour, i, sheets, by_key.get(step.key), shown) for i, step in enumerate(tour.steps)]
     book.marked = frozenset(marked)
     return book
 
 
-def _place_all(tour: Tour, seed: int, weights: Weights, style: Style) -> Iterator[Placed]:
+def _place_all(tour: Tour, drawn: Build, weights: Weights) -> Iterator[Placed]:
     """The models of the steps; all that are given words are given those of the first."""
+    seed = drawn.seed or 0
     first: Placed | None = None
     for number, step in enumerate(tour.steps, start=1):
         if step.preset is None:
@@ -238,9 +253,7 @@ def _place_all(tour: Tour, seed: int, weights: Weights, style: Style) -> Iterato
             request = presets.request(presets.find(step.preset), step.settings, given)
         except InputError as error:
             raise InputError(f"tour {tour.name}, step {step.key}: {error}") from error
-        build: dict[str, str | int] = {"workbook": f"{KIND} {tour.name}"}
-        build |= {"published": ", ".join(step.published)} if step.published else {}
-        build |= {"seed": seed, "weights": weights, "formulas": style}
+        build = dataclasses.replace(drawn, published=step.published or None)
         trace = run(request.config, _Drawn(seed, weights, request.texts, request.arrays, step.controls))
         title = f"{number}. {step.title}"
         sheet = f"{number} {step.key}"

@@ -27,8 +27,7 @@ def settings_of(model: Placed) -> dict[str, Any]:
     sizes |= {name: "yes" if value else "no" for name, value in sizes.items() if isinstance(value, bool)}
     # With blanks, since 5,3,3 might be read as a number.
     sizes |= {name: " ".join(map(str, value)) or ALIKE for name, value in sizes.items() if isinstance(value, tuple)}
-    made = {"preset": request.preset.name, "family": request.config.family, "language": lang.spoken()}
-    return {**made, **model.build, **sizes}
+    return {"preset": request.preset.name, "family": request.config.family, **model.build.encode(), **sizes}
 
 
 def config_page(models: Sequence[Placed], title: str = "") -> Page:
