@@ -17,7 +17,8 @@ from sheetgen.base.lang import Catalogue, catalogues
 from sheetgen.model import presets
 from sheetgen.model.config import ALIKE
 from sheetgen.model.families import FAMILIES
-from sheetgen.sheet.pages import baseline, published
+from sheetgen.published import counts as published
+from sheetgen.sheet.pages import baseline
 from sheetgen.text import blocks as words
 from sheetgen.text import reasons, sources
 from sheetgen.trace.ops import OPS

@@ -18,8 +18,8 @@ from sheetgen.cli import main
 from sheetgen.engines import formulas as formulas_engine
 from sheetgen.huggingface import convert
 from sheetgen.proof import check
+from sheetgen.published import counts as published
 from sheetgen.sheet import layout
-from sheetgen.sheet.pages import published
 from sheetgen.xlsx import write
 
 SECONDS = 10  # of the processor: a busy machine fails nobody

@@ -39,9 +39,9 @@ from sheetgen.proof import workbook as reading
 from sheetgen.proof.check import check_book
 from sheetgen.proof.notation import Notation
 from sheetgen.proof.report import STATIC, Report
+from sheetgen.published import counts as published
 from sheetgen.sheet.formula import Style, formulas_of
 from sheetgen.sheet.layout import lay_out
-from sheetgen.sheet.pages import published
 from sheetgen.trace.tensor import Tensor
 from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book, tokens
 

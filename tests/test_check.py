@@ -29,7 +29,7 @@ from sheetgen.engines import ENGINES, Values
 from sheetgen.engines import formulas as formulas_engine
 from sheetgen.proof.check import check_book
 from sheetgen.proof.report import Report
-from sheetgen.sheet.pages import published
+from sheetgen.published import counts as published
 from sheetgen.sheet.pages.map import mirrors
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book

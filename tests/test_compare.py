@@ -17,8 +17,8 @@ from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import ENGINES, Values
 from sheetgen.model.families import FAMILIES
 from sheetgen.proof.check import check_book
+from sheetgen.published import counts as scale
 from sheetgen.sheet.names import CHANGES
-from sheetgen.sheet.pages import published as scale
 from sheetgen.text.reasons import REASONS, reason
 from sheetgen.workbooks import blame
 from sheetgen.xlsx.read import Book, read_book

@@ -13,7 +13,7 @@ from language import missing, names, texts
 
 from sheetgen.base.files import templates
 from sheetgen.base.lang import catalogues, everywhere, speaking, tr
-from sheetgen.sheet.pages import published
+from sheetgen.published import counts as published
 
 LANGUAGES = sorted(catalogues().keys() - {"en"})
 

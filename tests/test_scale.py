@@ -16,10 +16,10 @@ from helpers import engines, errors_in, ids, make
 from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES, Values
 from sheetgen.model.families import Config
+from sheetgen.published import counts as published
+from sheetgen.published.counts import COLUMNS, SIZES
 from sheetgen.sheet.formula import Style, formulas_of
 from sheetgen.sheet.names import SCALE
-from sheetgen.sheet.pages import published
-from sheetgen.sheet.pages.published import COLUMNS, SIZES
 from sheetgen.sheet.workbook import Table, defined_name
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array

@@ -13,8 +13,8 @@ from helpers import by_libreoffice, cells_of, edited, far, right_in_both, sheetg
 
 from sheetgen.engines import ENGINES, Values
 from sheetgen.proof.check import check_book, standing
+from sheetgen.published import counts as published
 from sheetgen.sheet.names import STEPS
-from sheetgen.sheet.pages import published
 from sheetgen.trace.ops import Array
 from sheetgen.workbooks import tour
 from sheetgen.xlsx.read import Book, read_book

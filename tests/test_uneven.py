@@ -13,7 +13,7 @@ from sheetgen.model.families import as_sizes, run
 from sheetgen.model.presets import Given
 from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check
-from sheetgen.sheet.pages import published
+from sheetgen.published import counts as published
 
 # Options as people write them, and shapes that follow.
 LLAMAS = {

@@ -441,7 +441,7 @@ def presets() -> None:
 @click.argument("models", nargs=-1)
 def scale_(models: tuple[str, ...]) -> None:
     """Parameters, cache and work of published models, by MODELS' names or parts of them; all without any."""
-    from sheetgen.sheet.pages import published
+    from sheetgen.published import counts as published
 
     published.show(published.select(models))
 

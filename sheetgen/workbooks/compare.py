@@ -18,10 +18,10 @@ from sheetgen.base.lang import tr
 from sheetgen.look.theme import LIGHT, Theme
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
+from sheetgen.published import counts as published
 from sheetgen.sheet.build import COMPARE, Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.names import CHANGES
-from sheetgen.sheet.pages import published
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, place

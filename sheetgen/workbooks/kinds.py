@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 
+from sheetgen.published.counts import Columns
 from sheetgen.sheet.build import COMPARE, SINGLE, TOUR
-from sheetgen.sheet.pages.published import Columns
 from sheetgen.sheet.workbook import Ran
 from sheetgen.trace.recorder import Trace
 from sheetgen.workbooks import compare, single, tour

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Sequence
 
+from sheetgen.published import counts as published
+from sheetgen.published.counts import Columns
 from sheetgen.sheet.names import SCALE
-from sheetgen.sheet.pages import published
-from sheetgen.sheet.pages.published import Columns
 from sheetgen.sheet.workbook import Ran, Table
 from sheetgen.trace.recorder import Trace
 

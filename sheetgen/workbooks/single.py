@@ -7,13 +7,13 @@ from collections.abc import Container, Iterator, Sequence
 from sheetgen.look.theme import Theme
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
+from sheetgen.published.counts import Columns
 from sheetgen.sheet.build import Build
 from sheetgen.sheet.pages import baseline
 from sheetgen.sheet.pages.charts import pictures_page
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.pages.map import map_page
-from sheetgen.sheet.pages.published import Columns
 from sheetgen.sheet.workbook import Page, Ran, Table, Workbook, place
 from sheetgen.trace.recorder import Source, Trace
 from sheetgen.workbooks import scale

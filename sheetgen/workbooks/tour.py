@@ -23,10 +23,10 @@ from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.weights import Drawn
 from sheetgen.model.weights import Style as Weights
+from sheetgen.published import counts as published
 from sheetgen.sheet.build import TOUR, Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.names import SCALE, STEPS
-from sheetgen.sheet.pages import published
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, defined_name, place
