@@ -17,7 +17,10 @@ from sheetgen.base.lang import Catalogue, catalogues
 from sheetgen.model import presets
 from sheetgen.model.config import ALIKE
 from sheetgen.model.families import FAMILIES
-from sheetgen.published import counts as published
+from sheetgen.published.columns import ASSUMPTIONS, COLUMNS, SIZES
+from sheetgen.published.counts import EQUATIONS
+from sheetgen.published.models import Toy, all_groups, sizes_of
+from sheetgen.published.table import model_table
 from sheetgen.sheet.pages import baseline
 from sheetgen.text import blocks as words
 from sheetgen.text import reasons, sources
@@ -70,7 +73,7 @@ def names(made: Made) -> set[str]:
     found = {"blocks", "cells", "byhand", "en", *catalogues(), "Model", "Map", "Config", "Contents", "Scale"}
     found |= {request.preset.name, request.preset.title, request.preset.paper, request.config.family}
     found |= {", ".join(request.preset.published), "preset", "family", "language", "published", "seed", "weights"}
-    found |= {"formulas", "cut", *published.SIZES, *published.CONTROLS}
+    found |= {"formulas", "cut", *SIZES, *ASSUMPTIONS}
     for f in dataclasses.fields(request.config):
         value = getattr(request.config, f.name)
         found |= {f.name, ("yes" if value else "no") if isinstance(value, bool) else str(value)}
@@ -87,10 +90,10 @@ def names(made: Made) -> set[str]:
             found |= {words.equation(tensor), f"{tensor.name} = {words.equation(tensor)}"}
         if tensor.kind == "text":
             found |= set(map(str, tensor.value.flat))
-    groups = [published.published()[name] for name in request.preset.published]
+    groups = [all_groups()[name] for name in request.preset.published]
     found |= {", ".join(group.title for group in groups)} | {m.name for group in groups for m in group.models}
     if groups:
-        table = published.table(request.preset.published, published.sizes_of(request.config), trace.parameters())
+        table = model_table(request.preset.published, [Toy(sizes_of(request.config), trace.parameters())])
         for tensor in (t for t in table.trace.blocks.values() if t.kind == "computed"):
             equation = f"{tensor.name} = {words.equation(tensor).replace(' ⊙ ', '·')}"
             found.add(equation)
@@ -115,17 +118,17 @@ def in_the_code() -> set[str]:
     found |= {*reasons.REASONS.values(), reasons.GROUPED, reasons.UNGROUPED, *compare.NUMBERS.values()}
     found |= {f.metadata["doc"] for family in FAMILIES.values() for f in dataclasses.fields(family)}
     found |= {preset.summary for preset in presets.all_presets().values()}
-    found |= {size.doc for size in published.SIZES.values()}
-    found |= {text for column in published.COLUMNS.values() for text in (column.doc, column.head, column.part)}
-    found |= {text for control in published.CONTROLS.values() for text in (control.doc, control.head)}
-    found |= {doc for equation in published.EQUATIONS.values() for doc in equation.docs.values()}
-    return found | {model.note for group in published.published().values() for model in group.models}
+    found |= {size.doc for size in SIZES.values()}
+    found |= {text for column in COLUMNS.values() for text in (column.doc, column.head, column.part)}
+    found |= {text for each in ASSUMPTIONS.values() for text in (each.doc, each.head)}
+    found |= {doc for equation in EQUATIONS.values() for doc in equation.docs.values()}
+    return found | {model.note for group in all_groups().values() for model in group.models}
 
 
 def missing(code: str, some: Iterable[str] = ()) -> set[str]:
     """What the language lacks: of the tables in the code, and of the workbooks of some presets or all."""
     catalogue = catalogues()[code]
-    found = {lack for text in in_the_code() for lack in unknown(text, catalogue, set(published.SIZES))}
+    found = {lack for text in in_the_code() for lack in unknown(text, catalogue, set(SIZES))}
     with tempfile.TemporaryDirectory() as folder:
         for name in some or presets.all_presets():
             known = names(make(name))

@@ -18,14 +18,14 @@ from sheetgen.cli import main
 from sheetgen.engines import formulas as formulas_engine
 from sheetgen.huggingface import convert
 from sheetgen.proof import check
-from sheetgen.published import counts as published
 from sheetgen.sheet import layout
+from sheetgen.sheet.pages import scale
 from sheetgen.xlsx import write
 
 SECONDS = 10  # of the processor: a busy machine fails nobody
 MEMORY = 1 << 30  # bytes, besides what this process has already
 
-PRELOADED = check, convert, layout, published, write, formulas_engine  # imported once, not in every child
+PRELOADED = check, convert, layout, scale, write, formulas_engine  # imported once, not in every child
 
 
 @dataclass(frozen=True)

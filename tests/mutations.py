@@ -39,10 +39,11 @@ from sheetgen.proof import workbook as reading
 from sheetgen.proof.check import check_book
 from sheetgen.proof.notation import Notation
 from sheetgen.proof.report import STATIC, Report
-from sheetgen.published import counts as published
+from sheetgen.published.table import model_table
 from sheetgen.sheet.formula import Style, formulas_of
 from sheetgen.sheet.layout import lay_out
 from sheetgen.trace.tensor import Tensor
+from sheetgen.workbooks import scale
 from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book, tokens
 
 STYLES: tuple[Style, ...] = ("blocks", "cells")
@@ -597,7 +598,7 @@ def remembered(dirty: Callable[[Range], bool]) -> Iterator[None]:
     with (
         mock.patch.object(reading, "run", once(run, lambda config, _: config)),
         mock.patch.object(checking, "lay_out", once(lay_out, lambda trace, *_: id(trace))),
-        mock.patch.object(published, "table_of", once(published.table_of, lambda groups, *_: tuple(groups))),
+        mock.patch.object(scale, "model_table", once(model_table, lambda groups, *_: tuple(groups))),
         mock.patch.object(comparing, "formulas_of", once(formulas_of, lambda tensor, place, *_: (id(tensor), place))),
         mock.patch.object(comparing, "Notation", once(Notation, lambda _: "")),
         mock.patch.object(reading, "Notation", once(Notation, lambda _: "")),

@@ -29,8 +29,10 @@ from sheetgen.engines import ENGINES, Values
 from sheetgen.engines import formulas as formulas_engine
 from sheetgen.proof.check import check_book
 from sheetgen.proof.report import Report
-from sheetgen.published import counts as published
+from sheetgen.published.models import Toy, sizes_of
+from sheetgen.published.table import model_table
 from sheetgen.sheet.pages.map import mirrors
+from sheetgen.sheet.pages.scale import scale_page
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book
 
@@ -97,7 +99,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield found
 
 
-SCALE = published.table(["llama4"], published.sizes_of(LLAMA4.request.config), LLAMA4.trace.parameters())
+SCALE = scale_page(model_table(["llama4"], [Toy(sizes_of(LLAMA4.request.config), LLAMA4.trace.parameters())]))
 
 
 def owners_of(trace: Trace) -> dict[tuple[str, int, int], tuple[str, str]]:

@@ -17,7 +17,7 @@ from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import ENGINES, Values
 from sheetgen.model.families import FAMILIES
 from sheetgen.proof.check import check_book
-from sheetgen.published import counts as scale
+from sheetgen.published.models import all_groups
 from sheetgen.sheet.names import CHANGES
 from sheetgen.text.reasons import REASONS, reason
 from sheetgen.workbooks import blame
@@ -186,7 +186,7 @@ def test_sizes_and_costs_are_those_of_scale(books: dict[str, Path]) -> None:
     cached = openpyxl.load_workbook(path, data_only=True)
     parameters = [cell.value for cell in cells_of(cached, "changes__total")[0]]
     a, b = make("llama2", TEXT, n_layers=1), make("llama3", TEXT, n_layers=1)
-    published = {model.name: model.counts["total"] for model in scale.published()["llama"].models}
+    published = {model.name: model.counts["total"] for model in all_groups()["llama"].models}
     names = ["Llama-2 7B", "Llama-2 13B", "Llama-2 70B", "Llama-3 8B", "Llama-3 70B"]
     assert parameters == [a.trace.parameters(), b.trace.parameters(), *(published[name] for name in names)]
     (heads,) = [

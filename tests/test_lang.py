@@ -13,7 +13,7 @@ from language import missing, names, texts
 
 from sheetgen.base.files import templates
 from sheetgen.base.lang import catalogues, everywhere, speaking, tr
-from sheetgen.published import counts as published
+from sheetgen.published.columns import COLUMNS, SIZES
 
 LANGUAGES = sorted(catalogues().keys() - {"en"})
 
@@ -49,7 +49,7 @@ def test_every_text_reaches_its_cell_translated(preset: str, tmp_path: Path) -> 
     english = texts(build(tmp_path / "en.xlsx", preset))
     german = texts(build(tmp_path / "de.xlsx", preset, "--lang", "de"))
     # Sizes of the sheet Scale are names where they head a message, and heads of columns.
-    known = names(make(preset)) | published.SIZES.keys() | published.COLUMNS.keys()
+    known = names(make(preset)) | SIZES.keys() | COLUMNS.keys()
     with speaking("de"):
         expected = {tr(text) for text in english}
         left = {text for text in german & english if tr(text) != text}

@@ -14,18 +14,21 @@ import xlsxwriter
 from helpers import engines, errors_in, ids, make
 
 from sheetgen.base.errors import InputError
+from sheetgen.cli import scale as terminal
 from sheetgen.engines import ENGINES, Values
 from sheetgen.model.families import Config
-from sheetgen.published import counts as published
-from sheetgen.published.counts import COLUMNS, SIZES
+from sheetgen.published.columns import COLUMNS, PARTS, SIZES
+from sheetgen.published.models import TOY, Toy, all_groups, find_models, sizes_of
+from sheetgen.published.table import PUBLISHED, Columns, Counted, counted, model_table
 from sheetgen.sheet.formula import Style, formulas_of
 from sheetgen.sheet.names import SCALE
+from sheetgen.sheet.pages.scale import scale_page
 from sheetgen.sheet.workbook import Table, defined_name
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 from sheetgen.xlsx.read import Book, read_book
 
-ENTRIES = published.select()
+MODELS = counted(find_models())
 
 
 def toy_of(group: str) -> dict[str, float]:
@@ -41,6 +44,13 @@ def toy_of(group: str) -> dict[str, float]:
     if group == "deepseek":
         toy |= {"q_lora_rank": 6, "kv_lora_rank": 4, "qk_nope_head_dim": 4, "qk_rope_head_dim": 2, "v_head_dim": 3}
     return dict(toy)
+
+
+def table_of(
+    groups: Sequence[str], toy: Mapping[str, float] | None = None, parameters: int = 0, source: Columns = PUBLISHED
+) -> Table:
+    """The sheet for some groups, with a row for one model of a workbook, if there is one."""
+    return scale_page(model_table(groups, [] if toy is None else [Toy(toy, parameters)], source))
 
 
 by_engines = pytest.mark.parametrize("engine", engines("formulas", "libreoffice", "ironcalc"))
@@ -79,7 +89,7 @@ def column(values: Values, table: Table, name: str) -> list[object]:
 
 
 class FromBook:
-    """A workbook as it stands (`scale.Columns`), as `check` reads it."""
+    """A workbook as it stands (`Columns`), as `check` reads it."""
 
     def __init__(self, book: Book) -> None:
         self.book = book
@@ -108,30 +118,30 @@ class FromBook:
 
 
 def test_all_models_are_here() -> None:
-    assert len(ENTRIES) == len({entry.model.name for entry in ENTRIES}) == 83
-    stated = [entry.model.counts for entry in ENTRIES]
+    assert len(MODELS) == len({entry.model.name for entry in MODELS}) == 83
+    stated = [entry.model.counts for entry in MODELS]
     # The sums of the columns, from the published counts: none of its counts was mistyped.
     sums = {"total": 3827678937048, "active": 222583464832, "active_without_embedding": 216233042816, "kv": 10641664}
     assert {name: sum(counts.get(name, 0) for counts in stated) for name in sums} == sums
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.model.name)
-def test_counts_are_the_published_ones(entry: published.Entry) -> None:
+@pytest.mark.parametrize("entry", MODELS, ids=lambda entry: entry.model.name)
+def test_counts_are_the_published_ones(entry: Counted) -> None:
     for name, stated in entry.model.counts.items():
         assert entry.numbers[name] == stated, name
     assert entry.numbers["exact"] == 1
-    parts = [entry.numbers[name] for name in published.PARTS]
+    parts = [entry.numbers[name] for name in PARTS]
     assert min(parts) > 0
     assert sum(parts) == entry.numbers["total"]
-    assert sum(entry.numbers[f"share_{name}"] for name in published.PARTS) == pytest.approx(1)
+    assert sum(entry.numbers[f"share_{name}"] for name in PARTS) == pytest.approx(1)
 
 
 @by_engines
-@pytest.mark.parametrize("group", published.groups())
+@pytest.mark.parametrize("group", all_groups())
 def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp_path: Path) -> None:
-    table = published.table([group], toy_of(group))
+    table = table_of([group], toy_of(group))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx"))
-    models = published.published()[group].models
+    models = all_groups()[group].models
     for name in ("total", "trained", "active", "active_without_embedding", "kv"):
         stated = [model.counts.get(name) for model in models]
         if any(stated):
@@ -147,14 +157,14 @@ def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp
 
 @by_engines
 def test_one_formula_per_cell_gives_the_same(engine: str, tmp_path: Path) -> None:
-    table = published.table(["llama4"], toy_of("llama4"))
+    table = table_of(["llama4"], toy_of("llama4"))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx", style="cells"))
     assert column(values, table, "total") == table.trace["scale.total"].value[:, 0].tolist()
     assert column(values, table, "flops") == table.trace["scale.flops"].value[:, 0].tolist()
 
 
 def test_cache_and_work_of_one_model() -> None:
-    (entry,) = published.select(["Llama-3 8B"], bytes_per_number=1, n=1000)
+    (entry,) = counted(find_models(["Llama-3 8B"]), bytes_per_number=1, n=1000)
     assert entry.numbers["kv_bytes"] == 65_536
     assert entry.numbers["kv_context"] == 65_536_000
     # 32 layers of 32 heads of 128: a query meets 1000 keys, a weight each of 1000 values; 2 for multiply and add.
@@ -181,9 +191,9 @@ def test_cache_and_work_of_one_model() -> None:
 )
 def test_toy_is_counted_as_its_red_cells(preset: str, sizes: dict[str, Any]) -> None:
     made = make(preset, tokens=ids(4), **sizes)
-    table = published.table(
+    table = table_of(
         ["llama4" if preset == "llama4" else "llama"],
-        published.sizes_of(made.request.config),
+        sizes_of(made.request.config),
         made.trace.parameters(),
     )
     assert table.free is not None
@@ -191,7 +201,7 @@ def test_toy_is_counted_as_its_red_cells(preset: str, sizes: dict[str, Any]) -> 
     assert table.trace["scale.total"].value[toy, 0] == made.trace.parameters()
     assert table.trace["scale.exact"].value.min() == 1
     (name,) = {cell.value for cell in table.page.cells if (cell.row, cell.column) == (table.free - 1, 0)}
-    assert name == published.TOY
+    assert name == TOY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,20 +222,20 @@ class Translator(Config):
 
 def test_a_config_says_what_it_knows() -> None:
     """Every field that is called like a size is one; layers serve both sides, heads share the width."""
-    sizes = published.sizes_of(Translator())
+    sizes = sizes_of(Translator())
     assert sizes["n_encoder_layers"] == sizes["n_decoder_layers"] == 2
     assert (sizes["n_kv_heads"], sizes["head_dim"], sizes["o_bias"]) == (2, 4, 0)
     assert "qkv_bias" not in sizes
-    toy = published.table(["transformer"], sizes).trace["scale.total"].value[-2, 0]
+    toy = table_of(["transformer"], sizes).trace["scale.total"].value[-2, 0]
     attention, ffn = 4 * 8 * 8 + 3 * 8, 2 * 8 * 16 + 16 + 8  # qkv_bias as in the group
     assert toy == 12 * 8 + 2 * (attention + ffn + 4 * 8) + 2 * (2 * attention + ffn + 6 * 8)
 
 
 def test_toy_with_what_no_published_llama_has() -> None:
     """A column appears as soon as the toy differs in it."""
-    assert "scale.head_norm" not in published.table(["llama"], toy_of("llama")).places
-    table = published.table(["llama"], toy_of("llama") | {"head_norm": 1, "attention_extra": 7})
-    plain = published.table(["llama"], toy_of("llama"))
+    assert "scale.head_norm" not in table_of(["llama"], toy_of("llama")).places
+    table = table_of(["llama"], toy_of("llama") | {"head_norm": 1, "attention_extra": 7})
+    plain = table_of(["llama"], toy_of("llama"))
     more = table.trace["scale.total"].value - plain.trace["scale.total"].value
     assert more[:-2].max() == 0
     assert more[-2, 0] == 2 * (2 * 4 + 7)
@@ -238,7 +248,7 @@ def test_attention_alone() -> None:
         | dict.fromkeys(("d_ff", "vocab_size", "o_matrix", "n_norms", "final_norm"), 0)
         | {"n_layers": 1}
     )
-    table = published.table(["llama"], bare)
+    table = table_of(["llama"], bare)
     assert table.trace["scale.total"].value[-2, 0] == 8 * 4 * (4 + 2 + 2)
 
 
@@ -356,9 +366,9 @@ def own_sizes(table: Table, seed: int) -> dict[str, int]:
     return {name: draw.randint(0, 1) if name in flags else draw.randint(2, 40) for name in names if name in SIZES}
 
 
-@pytest.mark.parametrize("group", published.groups())
+@pytest.mark.parametrize("group", all_groups())
 def test_own_sizes_are_counted_as_the_equations_say(group: str, tmp_path: Path) -> None:
-    table = published.table([group], toy_of(group))
+    table = table_of([group], toy_of(group))
     total, active = CLOSED[group]
     for seed in range(3):
         typed = own_sizes(table, seed)
@@ -367,14 +377,14 @@ def test_own_sizes_are_counted_as_the_equations_say(group: str, tmp_path: Path) 
         values = ENGINES["formulas"](save(table, tmp_path / f"{seed}.xlsx", typed))
         assert column(values, table, "total")[-1] == total(typed)
         assert column(values, table, "active")[-1] == (active or total)(typed)
-        shares = [column(values, table, f"share_{part}")[-1] for part in published.PARTS]
+        shares = [column(values, table, f"share_{part}")[-1] for part in PARTS]
         assert sum(float(str(share)) for share in shares) == pytest.approx(1)
         assert set(column(values, table, "exact")[:-2]) == {1}, "typing in one row changes no other"
 
 
 @by_engines
 def test_an_empty_row_is_no_error(engine: str, tmp_path: Path) -> None:
-    table = published.table(["llama4"], toy_of("llama4"))
+    table = table_of(["llama4"], toy_of("llama4"))
     values = ENGINES[engine](save(table, tmp_path / "scale.xlsx", dict.fromkeys(SIZES)))
     assert not list(errors_in(values.sheets[SCALE]))
     assert column(values, table, "total")[-1] == 0
@@ -382,12 +392,12 @@ def test_an_empty_row_is_no_error(engine: str, tmp_path: Path) -> None:
 
 @by_engines
 def test_a_changed_workbook_is_read_as_it_stands(engine: str, tmp_path: Path) -> None:
-    table = published.table(["qwen"], toy_of("qwen"))
+    table = table_of(["qwen"], toy_of("qwen"))
     table.trace["scale.d_model"].value[3, 0] = 5000  # somebody types over a published size,
     table.trace["scale.n"].value[0, 0] = 100  # and another context
     path = save(table, tmp_path / "scale.xlsx", own_sizes(table, 7))
     values = ENGINES[engine](path)
-    now = published.table(["qwen"], toy_of("qwen"), source=FromBook(read_book(path)))
+    now = table_of(["qwen"], toy_of("qwen"), source=FromBook(read_book(path)))
     assert now.trace["scale.exact"].value[3, 0] == 0
     for name, tensor in now.trace.blocks.items():
         found = values.range(table.places[name]).astype(float)
@@ -395,7 +405,7 @@ def test_a_changed_workbook_is_read_as_it_stands(engine: str, tmp_path: Path) ->
 
 
 class WithRow:
-    """A workbook into which somebody inserted a row behind the second model (`scale.Columns`)."""
+    """A workbook into which somebody inserted a row behind the second model (`Columns`)."""
 
     def __init__(self, forgotten: Sequence[str] = ()) -> None:
         self.forgotten = forgotten
@@ -417,23 +427,23 @@ class WithRow:
 
 
 def test_a_workbook_may_have_more_rows(tmp_path: Path) -> None:
-    before = published.table(["llama"], toy_of("llama")).trace
-    longer = published.table(["llama"], toy_of("llama"), source=WithRow())
+    before = table_of(["llama"], toy_of("llama")).trace
+    longer = table_of(["llama"], toy_of("llama"), source=WithRow())
     assert longer.trace["scale.total"].rows == before["scale.total"].rows + 1
     path = save(longer, tmp_path / "scale.xlsx")
     values = ENGINES["formulas"](path)
-    now = published.table(["llama"], toy_of("llama"), source=FromBook(read_book(path))).trace
+    now = table_of(["llama"], toy_of("llama"), source=FromBook(read_book(path))).trace
     assert column(values, longer, "total") == now["scale.total"].value[:, 0].tolist()
     assert column(values, longer, "exact") == [1, 1, 0, *[1] * 12, 0]  # of the new row and of a toy nobody counted
     with pytest.raises(InputError, match=r"scale.d_ff has 16 rows, but scale.context has 17"):
-        published.table(["llama"], toy_of("llama"), source=WithRow(["scale.d_ff"]))
+        table_of(["llama"], toy_of("llama"), source=WithRow(["scale.d_ff"]))
 
 
 # --- the sheet ---------------------------------------------------------------------------------------------------
 
 
 def test_columns_of_the_llamas() -> None:
-    table = published.table(["llama"], toy_of("llama"))
+    table = table_of(["llama"], toy_of("llama"))
     assert {path.removeprefix("scale."): place.a1 for path, place in table.places.items()} == {
         "context": "B8:B23",
         "d_model": "C8:C23",
@@ -466,9 +476,9 @@ def test_columns_of_the_llamas() -> None:
     }
 
 
-@pytest.mark.parametrize("group", published.groups())
+@pytest.mark.parametrize("group", all_groups())
 def test_every_column_has_a_head_a_note_and_a_format(group: str) -> None:
-    table = published.table([group], toy_of(group))
+    table = table_of([group], toy_of(group))
     cells = {(cell.row, cell.column): cell.value for cell in table.page.cells}
     assert len(cells) == len(table.page.cells), "two texts in one cell"
     filled: set[tuple[int, int]] = set()
@@ -483,9 +493,9 @@ def test_every_column_has_a_head_a_note_and_a_format(group: str) -> None:
     assert len(table.page.widths) == max(place.right for place in table.places.values()) + 1
 
 
-@pytest.mark.parametrize("group", published.groups())
+@pytest.mark.parametrize("group", all_groups())
 def test_no_column_that_says_nothing(group: str) -> None:
-    for path, tensor in published.table([group], toy_of(group)).trace.blocks.items():
+    for path, tensor in table_of([group], toy_of(group)).trace.blocks.items():
         name = path.removeprefix("scale.")
         if name in SIZES:
             assert tensor.value.any(), path
@@ -493,7 +503,7 @@ def test_no_column_that_says_nothing(group: str) -> None:
 
 
 def test_formulas_are_the_equations() -> None:
-    table = published.table(["mixtral"], toy_of("mixtral"))
+    table = table_of(["mixtral"], toy_of("mixtral"))
     notes = {path: table.notes.get((place.top - 1, place.left), "") for path, place in table.places.items()}
     assert notes["scale.feed_forward"].startswith(
         "feed_forward = n_layers·(n_experts·d_model + n_experts·3·d_model·d_ff)\n"
@@ -504,13 +514,13 @@ def test_formulas_are_the_equations() -> None:
 
 
 def test_groups_of_one_kind_share_a_table() -> None:
-    table = published.table(["mixtral", "mistral"], toy_of("mixtral"))
+    table = table_of(["mixtral", "mistral"], toy_of("mixtral"))
     assert table.trace["scale.exact"].value[:-1].min() == 1
     assert table.trace["scale.n_shared_experts"].value[:, 0].tolist() == [0] * 3 + [1] * 4 + [0, 0]
 
 
 def test_without_a_toy_the_free_row_is_the_last_model() -> None:
-    table = published.table(["olmo"])
+    table = table_of(["olmo"])
     total = table.trace["scale.total"].value
     assert total.shape == (5, 1)
     assert total[-1, 0] == total[-2, 0]
@@ -519,15 +529,15 @@ def test_without_a_toy_the_free_row_is_the_last_model() -> None:
 
 def test_what_cannot_be_a_table() -> None:
     with pytest.raises(InputError, match="'lama' is no group of published models: choose one of deepseek, gemma"):
-        published.table(["lama"])
+        table_of(["lama"])
     with pytest.raises(InputError, match="llama, vit cannot share a table"):
-        published.table(["llama", "vit"])
+        table_of(["llama", "vit"])
     with pytest.raises(InputError, match="this workbook has no d_model"):
-        published.table(["llama"], {"n_layers": 2})
+        table_of(["llama"], {"n_layers": 2})
 
 
 def test_counts_are_exact_in_floating_point() -> None:
-    largest = max(max(entry.numbers[name] for name in COLUMNS if name in entry.numbers) for entry in ENTRIES)
+    largest = max(max(entry.numbers[name] for name in COLUMNS if name in entry.numbers) for entry in MODELS)
     assert largest < 2**53
 
 
@@ -535,7 +545,7 @@ def test_counts_are_exact_in_floating_point() -> None:
 
 
 def names_of(*wanted: str) -> list[str]:
-    return [entry.model.name for entry in published.select(wanted)]
+    return [model.name for model in find_models(wanted)]
 
 
 def test_models_are_found_by_a_part_of_their_name() -> None:
@@ -543,7 +553,7 @@ def test_models_are_found_by_a_part_of_their_name() -> None:
     assert names_of("LLAMA-3.2") == ["Llama-3.2 1B", "Llama-3.2 3B"]
     assert names_of("transformer") == ["Transformer base (Vaswani 2017)", "Transformer big (Vaswani 2017)"]
     assert names_of("phi-4-mini", "OLMo-2 1B") == ["OLMo-2 1B", "Phi-4-mini"]
-    assert names_of("nemotron") == [model.name for model in published.published()["nemotron"].models]
+    assert names_of("nemotron") == [model.name for model in all_groups()["nemotron"].models]
 
 
 @pytest.mark.parametrize(
@@ -557,11 +567,11 @@ def test_models_are_found_by_a_part_of_their_name() -> None:
 )
 def test_an_unknown_model_names_the_nearest(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        published.select(["gpt2", name])
+        find_models(["gpt2", name])
 
 
 def test_the_terminal_shows_whole_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    published.show(published.select(["deepseek-v3", "vit-b/16", "llama 3 8b"]))
+    terminal.show(counted(find_models(["deepseek-v3", "vit-b/16", "llama 3 8b"])))
     head, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["DeepSeek-V3", "Llama-3", "ViT-B/16"]
     assert head.split()[:2] == ["model", "d_model"]

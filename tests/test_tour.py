@@ -13,7 +13,7 @@ from helpers import by_libreoffice, cells_of, edited, far, right_in_both, sheetg
 
 from sheetgen.engines import ENGINES, Values
 from sheetgen.proof.check import check_book, standing
-from sheetgen.published import counts as published
+from sheetgen.published.models import all_groups
 from sheetgen.sheet.names import STEPS
 from sheetgen.trace.ops import Array
 from sheetgen.workbooks import tour
@@ -125,7 +125,7 @@ def test_answers_are_what_numpy_says(name: str, books: dict[str, Path]) -> None:
 def test_answer_of_the_table(books: dict[str, Path]) -> None:
     book = read_book(books["llama"])
     found = answers(book, ENGINES["formulas"](book.path, book))["table"][0]
-    known = [model for group in ("llama", "llama4") for model in published.published()[group].models]
+    known = [model for group in ("llama", "llama4") for model in all_groups()[group].models]
     for share, model in zip(found, known, strict=False):
         s = model.sizes
         attention = s["n_layers"] * 2 * s["d_model"] * s["head_dim"] * (s["n_heads"] + s["n_kv_heads"])

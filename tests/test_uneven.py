@@ -13,7 +13,8 @@ from sheetgen.model.families import as_sizes, run
 from sheetgen.model.presets import Given
 from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check
-from sheetgen.published import counts as published
+from sheetgen.published.models import Toy, sizes_of
+from sheetgen.published.table import model_table
 
 # Options as people write them, and shapes that follow.
 LLAMAS = {
@@ -49,8 +50,8 @@ def test_uneven_llamas_equal_plain_numpy(command: str) -> None:
 @pytest.mark.parametrize("command", [*LLAMAS, *OTHERS])
 def test_scale_counts_the_red_cells(command: str) -> None:
     made = model(command, Given())
-    toy = published.sizes_of(made.request.config)
-    table = published.table(made.request.preset.published, toy, made.trace.parameters()).trace
+    toy = Toy(sizes_of(made.request.config), made.trace.parameters())
+    table = model_table(made.request.preset.published, [toy]).trace
     assert table["scale.total"].value[-2, 0] == pytest.approx(made.trace.parameters())
 
 

@@ -441,9 +441,11 @@ def presets() -> None:
 @click.argument("models", nargs=-1)
 def scale_(models: tuple[str, ...]) -> None:
     """Parameters, cache and work of published models, by MODELS' names or parts of them; all without any."""
-    from sheetgen.published import counts as published
+    from sheetgen.cli import scale
+    from sheetgen.published.models import find_models
+    from sheetgen.published.table import counted
 
-    published.show(published.select(models))
+    scale.show(counted(find_models(models)))
 
 
 def _refuse_own(preset: str | None, options: dict[str, Any]) -> None:

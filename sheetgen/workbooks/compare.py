@@ -18,7 +18,10 @@ from sheetgen.base.lang import tr
 from sheetgen.look.theme import LIGHT, Theme
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
-from sheetgen.published import counts as published
+from sheetgen.published.columns import COUNT, MARK
+from sheetgen.published.models import all_groups
+from sheetgen.published.table import PUBLISHED, Columns
+from sheetgen.published.table import SCOPE as SCALE_SCOPE
 from sheetgen.sheet.build import COMPARE, Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.names import CHANGES
@@ -104,13 +107,13 @@ def _place_all(sides: Sequence[Side], style: Style, theme: Theme) -> Iterator[Pl
 
 def _countable(groups: Sequence[str]) -> bool:
     """Whether the published models of all groups fit one table."""
-    known = published.published()
+    known = all_groups()
     return bool(groups) and len({known[name].equation for name in groups}) == 1
 
 
 def _like(request: Request) -> list[str]:
     """The published models that a preset is a small form of: those called like it."""
-    known, title = published.published(), _plain(request.preset.title)
+    known, title = all_groups(), _plain(request.preset.title)
     models = [model.name for group in request.preset.published for model in known[group].models]
     return [name for name in models if re.match(rf"{re.escape(title)}(?!\.?\d\b)(?!\.)", _plain(name))]
 
@@ -122,7 +125,7 @@ def _plain(name: str) -> str:
 # --- what is computed --------------------------------------------------------------------------------------------
 
 
-def recomputed(models: Sequence[Ran], sheets: Container[str], source: published.Columns) -> Iterator[Trace]:
+def recomputed(models: Sequence[Ran], sheets: Container[str], source: Columns) -> Iterator[Trace]:
     """What the workbook computes besides its models, on those of its sheets that are still there."""
     table = scale.recomputed(models, sheets, source)
     if table is not None:
@@ -133,7 +136,7 @@ def recomputed(models: Sequence[Ran], sheets: Container[str], source: published.
 
 def computed(models: Sequence[Ran], table: Trace | None) -> Trace:
     """Sizes, costs and outputs of both models side by side; `table`: the trace of the sheet Scale."""
-    with Trace(published.PUBLISHED) as trace, scope(SCOPE, "What changes"):
+    with Trace(PUBLISHED) as trace, scope(SCOPE, "What changes"):
         if table is not None:
             with section("Sizes and costs"):
                 _numbers(models, table)
@@ -144,11 +147,11 @@ def computed(models: Sequence[Ran], table: Trace | None) -> Trace:
 
 def _numbers(models: Sequence[Ran], table: Trace) -> None:
     """Each quantity as a row: both models, then the published ones that are like them."""
-    known = published.published()
+    known = all_groups()
     listed = [model.name for group in scale.groups_of(models) for model in known[group].models]
     chosen = [listed.index(name) for name in like_of(models)]
     for name in NUMBERS:
-        column = table.blocks.get(f"{published.SCOPE}.{'flops' if name == 'macs' else name}")
+        column = table.blocks.get(f"{SCALE_SCOPE}.{'flops' if name == 'macs' else name}")
         if column is None:  # all models have it alike
             continue
         last = column.rows - 1  # a row for a reader's own sizes
@@ -283,7 +286,7 @@ def _place_numbers(sheet: Table, names: Sequence[str], models: Sequence[Placed],
         path = f"{SCOPE}.{name}"
         if path in sheet.trace.blocks:
             page.row(row, label)
-            _put(sheet, path, row, 1, published.COUNT)
+            _put(sheet, path, row, 1, COUNT)
             row += 1
     page.widths += [16.0] * max(0, len(heads) + 1 - len(page.widths))
     return row
@@ -302,7 +305,7 @@ def _place_outputs(sheet: Table, names: Sequence[str], row: int) -> None:
         key, _, what = name.partition("_")
         head = f"{titles[key]}: {HEADS[what]}" if key in titles else HEADS.get(name, "word")
         page.cell(row + 1, column, head, "TABLE_HEAD")
-        _put(sheet, path, row + 2, column, published.MARK if name == "same" else "0.00" if "prob" in name else "@")
+        _put(sheet, path, row + 2, column, MARK if name == "same" else "0.00" if "prob" in name else "@")
         column += 1
         assert tensor.columns == 1
 

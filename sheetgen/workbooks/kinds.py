@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 
-from sheetgen.published.counts import Columns
+from sheetgen.published.table import Columns
 from sheetgen.sheet.build import COMPARE, SINGLE, TOUR
 from sheetgen.sheet.workbook import Ran
 from sheetgen.trace.recorder import Trace

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from sheetgen.look.theme import Theme
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
-from sheetgen.published.counts import Columns
+from sheetgen.published.table import Columns
 from sheetgen.sheet.build import Build
 from sheetgen.sheet.pages import baseline
 from sheetgen.sheet.pages.charts import pictures_page

@@ -23,7 +23,7 @@ from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.weights import Drawn
 from sheetgen.model.weights import Style as Weights
-from sheetgen.published import counts as published
+from sheetgen.published.table import PUBLISHED, Columns
 from sheetgen.sheet.build import TOUR, Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.names import SCALE, STEPS
@@ -191,7 +191,7 @@ def computed(tour: Tour, models: Sequence[Ran], table: Trace | None, source: Sou
     return trace
 
 
-def recomputed(models: Sequence[Ran], sheets: Container[str], source: published.Columns) -> Iterator[Trace]:
+def recomputed(models: Sequence[Ran], sheets: Container[str], source: Columns) -> Iterator[Trace]:
     """What the workbook computes besides its models, on those of its sheets that are still there."""
     table = scale.recomputed(models, sheets, source)
     if table is not None:
@@ -222,7 +222,7 @@ def workbook(
     ran = [model.ran for model in models]
     shown = scale.table(ran, [model.title for model in models])
     sheets = _sheets(tour, models)
-    steps = _page(tour, models, computed(tour, ran, shown.trace if shown else None, published.PUBLISHED), shown)
+    steps = _page(tour, models, computed(tour, ran, shown.trace if shown else None, PUBLISHED), shown)
     marked = {model.path(p) for model, step in _with_models(tour, models) for p in _new(model, step)}
     after: list[Page | Table] = [config_page(models, tour.title), contents_page(models, tour.title)]
     by_key: dict[str, Placed] = {model.key: model for model in models}
