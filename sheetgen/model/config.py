@@ -80,9 +80,11 @@ class Config:
         def size(name: str) -> int:
             return int(getattr(self, name, 1))
 
-        heads = size("n_heads") * min([size("head_dim"), *getattr(self, "value_dims", ())])
-        rows = size("n_layers") * max(heads, size("d_ff"), size("n_experts"))
-        return max(rows, size("n_labels"), size("vocab_size")), max(size("d_model"), size("d_ff"), heads)
+        n_heads = min(getattr(self, "heads_by_layer", ()) or (size("n_heads"),))
+        hidden = min([size("d_ff"), *getattr(self, "d_ff_by_layer", ()), *getattr(self, "expert_widths", ())])
+        heads = n_heads * min([size("head_dim"), *getattr(self, "value_dims", ())])
+        rows = size("n_layers") * max(heads, hidden, size("n_experts"))
+        return max(rows, size("n_labels"), 2 * size("vocab_size")), max(size("d_model"), hidden)
 
     def prediction(self, trace: Trace) -> str:
         """What the model says about its input, in a line."""

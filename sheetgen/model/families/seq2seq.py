@@ -118,8 +118,8 @@ class Seq2Seq(Config):
         return (x * sqrt(rows_of(x)) + places.slice_columns(0, count)).named("embed")
 
     @property
-    def heads(self) -> nn.Heads:
-        return nn.Heads(self.n_heads, self.head_dim, self.bias, self.bias)
+    def heads(self) -> nn.HeadSizes:
+        return nn.HeadSizes(self.n_heads, self.head_dim, self.bias, self.bias)
 
     def encode(self, x: Tensor, c: Controls) -> Tensor:
         """One layer of the encoder: every word sees every other. [d, S] → [d, S]."""

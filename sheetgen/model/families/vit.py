@@ -70,10 +70,17 @@ class Vit(Config):
             )
 
     @property
-    def heads(self) -> nn.Heads:
+    def heads(self) -> nn.HeadSizes:
         """The heads of every layer."""
-        bias = self.qkv_bias
-        return nn.Heads(self.n_heads, self.head_dim, bias, True, self.qk_dims, self.value_dims, self.output_projection)
+        return nn.HeadSizes(
+            count=self.n_heads,
+            size=self.head_dim,
+            bias=self.qkv_bias,
+            bias_out=True,
+            qk=self.qk_dims,
+            v=self.value_dims,
+            project=self.output_projection,
+        )
 
     @property
     def n_patches(self) -> int:
