@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sheetgen.model import nn
-from sheetgen.model.config import Sizes, each, setting
+from sheetgen.model.config import setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.stack import Context, Stack
+from sheetgen.model.settings import Sizes, each
 from sheetgen.trace.recorder import scope
 from sheetgen.trace.tensor import Tensor, weight
 
@@ -18,7 +19,7 @@ class FeedForward(Stack):
 
     d_ff: int = setting(8, "Hidden width of the feed-forward block.")
     d_ff_by_layer: Sizes = setting((), "Hidden width of the feed-forward block of each layer; empty: d_ff in all.")
-    mlp_bias: bool = setting(False, "Whether the matrices of the feed-forward block add a bias.")
+    mlp_bias: bool = setting(False, "Whether the matrices of the feed-forward block add a bias.", bias=(False, True))
     activation: nn.Activation = setting("silu", "Curve of the feed-forward block.")
     gated: bool = setting(True, "W_down·(curve(W_gate·x) ⊙ W_up·x); otherwise W_down·curve(W_up·x).")
 

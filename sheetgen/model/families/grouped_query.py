@@ -7,9 +7,10 @@ from typing import Literal
 
 from sheetgen.base.errors import InputError
 from sheetgen.model import nn
-from sheetgen.model.config import Sizes, divisors, each, setting
+from sheetgen.model.config import divisors, setting
 from sheetgen.model.families.heads import Heads
 from sheetgen.model.families.stack import Context
+from sheetgen.model.settings import Sizes, each
 from sheetgen.trace.recorder import scope
 from sheetgen.trace.tensor import Tensor, weight
 
@@ -33,7 +34,9 @@ class GroupedQuery(Heads):
     qk_norm: QkNorm = setting(
         "none", "RMSNorm of queries and keys: per head with a gain, over all heads at once, or unit: without a gain."
     )
-    attention_bias: Bias = setting("none", "Which projections of attention add a bias: none, qkv, or all.")
+    attention_bias: Bias = setting(
+        "none", "Which projections of attention add a bias: none, qkv, or all.", bias=("none", "all")
+    )
     rotary_fraction: float = setting(1.0, "Share of the features of a head that RoPE turns; the others stay.", low=0)
 
     def __post_init__(self) -> None:

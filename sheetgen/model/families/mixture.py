@@ -7,11 +7,12 @@ from typing import ClassVar, Literal
 
 from sheetgen.base.errors import InputError
 from sheetgen.model import nn
-from sheetgen.model.config import Sizes, each, setting
+from sheetgen.model.config import setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.feed_forward import FeedForward
 from sheetgen.model.families.grouped_query import GroupedQuery
 from sheetgen.model.families.stack import Context
+from sheetgen.model.settings import Sizes, each
 from sheetgen.trace.recorder import scope
 from sheetgen.trace.tensor import Tensor, weight
 

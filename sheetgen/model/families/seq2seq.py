@@ -11,6 +11,7 @@ from sheetgen.base.errors import InputError
 from sheetgen.model import nn
 from sheetgen.model.config import Config, declare_output, declare_sight, declare_softmax, setting
 from sheetgen.model.controls import Controls
+from sheetgen.model.given import TRANSLATION, Inputs
 from sheetgen.trace.recorder import Trace, scope, section
 from sheetgen.trace.tensor import Tensor, constant, equal, known, lookup, rows_of, sqrt, text, weight
 
@@ -24,7 +25,7 @@ class Seq2Seq(Config):
     """
 
     family: ClassVar[str] = "seq2seq"
-    inputs: ClassVar[str] = "translation"
+    inputs: ClassVar[Inputs] = TRANSLATION
 
     d_model: int = setting(8, "Width of the residual stream: numbers per token; even, for sine and cosine.")
     n_layers: int = setting(2, "Layers of the encoder, and as many of the decoder.")
