@@ -15,15 +15,16 @@ from helpers import Made, build, make, sheetgen
 
 from sheetgen.base.lang import Catalogue, catalogues
 from sheetgen.model import presets
+from sheetgen.model.config import ALIKE
 from sheetgen.model.families import FAMILIES
-from sheetgen.model.settings import ALIKE
 from sheetgen.published.columns import ASSUMPTIONS, COLUMNS, SIZES
 from sheetgen.published.counts import EQUATIONS
 from sheetgen.published.models import Toy, all_groups, sizes_of
 from sheetgen.published.table import model_table
 from sheetgen.sheet.pages import baseline
-from sheetgen.text import blocks as words
-from sheetgen.text import reasons, sources
+from sheetgen.text import reasons
+from sheetgen.text.blocks import AXES, BLOCKS, SOURCES_OF_PARTS, entry
+from sheetgen.text.equation import equation_of, sentence_of, title_of
 from sheetgen.trace.ops import OPS
 from sheetgen.workbooks import compare
 
@@ -77,17 +78,18 @@ def names(made: Made) -> set[str]:
     for f in dataclasses.fields(request.config):
         value = getattr(request.config, f.name)
         found |= {f.name, ("yes" if value else "no") if isinstance(value, bool) else str(value)}
-    papers = {re.sub(", (equation|section) .*", "", paper) for _, paper in sources.SOURCES}
+    sources = {row.source for row in BLOCKS.values() if row.source}.union(SOURCES_OF_PARTS.values())
+    papers = {re.sub(", (equation|section) .*", "", paper) for paper in sources}
     found |= papers | {paper.partition(",")[0] for paper in papers}
     found |= {"on", "off", "on,off", "What changes", "Pictures", "theme", "light", ALIKE}
     for path, tensor in trace.blocks.items():
         if tensor.kind == "control":
             choices = tensor.settings["limits"].choices
             found |= {*choices, ",".join(choices)}
-        found |= {path, tensor.name, words.title(tensor)} if tensor.name not in words.TITLES else {path, tensor.name}
-        found.add(f"{words.title(tensor)}: {words.sentence(tensor)}")
+        found |= {path, tensor.name} | (set() if entry(tensor).title else {title_of(tensor)})
+        found.add(f"{title_of(tensor)}: {sentence_of(tensor)}")
         if tensor.kind == "computed":
-            found |= {words.equation(tensor), f"{tensor.name} = {words.equation(tensor)}"}
+            found |= {equation_of(tensor), f"{tensor.name} = {equation_of(tensor)}"}
         if tensor.kind == "text":
             found |= set(map(str, tensor.value.flat))
     groups = [all_groups()[name] for name in request.preset.published]
@@ -95,7 +97,7 @@ def names(made: Made) -> set[str]:
     if groups:
         table = model_table(request.preset.published, [Toy(sizes_of(request.config), trace.parameters())])
         for tensor in (t for t in table.trace.blocks.values() if t.kind == "computed"):
-            equation = f"{tensor.name} = {words.equation(tensor).replace(' ⊙ ', '·')}"
+            equation = f"{tensor.name} = {equation_of(tensor).replace(' ⊙ ', '·')}"
             found.add(equation)
     return found
 
@@ -111,9 +113,8 @@ def unknown(text: str, catalogue: Catalogue, known: set[str]) -> set[str]:
 def in_the_code() -> set[str]:
     """The texts of all tables: also those that only other options than a preset's show."""
     found = {op.math for op in OPS.values() if WORDS.search(op.math)}
-    found |= {*words.TITLES.values(), *words.SENTENCES.values(), *words.CONTROLS.values(), *words.SWITCHES.values()}
-    found |= {text for pair in (*words.ENDINGS.values(), *words.BEGINNINGS.values()) for text in pair}
-    found |= {*words.AXES.values(), *(f"Unit: {unit}." for unit in words.UNITS.values())}
+    found |= {text for row in BLOCKS.values() for text in (row.title, row.sentence) if text}
+    found |= {*AXES.values(), *(f"Unit: {row.unit}." for row in BLOCKS.values() if row.unit)}
     found |= {*baseline.COLUMNS, *baseline.COLUMNS.values()}
     found |= {*reasons.REASONS.values(), reasons.GROUPED, reasons.UNGROUPED, *compare.NUMBERS.values()}
     found |= {f.metadata["doc"] for family in FAMILIES.values() for f in dataclasses.fields(family)}

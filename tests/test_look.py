@@ -20,34 +20,21 @@ from sheetgen.base.cells import Range, parse_range
 from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
 from sheetgen.engines.libreoffice import recalculated_copy
-from sheetgen.look.theme import (
-    DARK,
-    INNER,
-    LIGHT,
-    OUTER,
-    PRINT,
-    READABLE,
-    SERIES,
-    Theme,
-    contrast,
-    kind_of,
-    load,
-    luminance,
-    mix,
-    number_format,
-    role,
-)
+from sheetgen.look.colours import READABLE, contrast, luminance, mix
+from sheetgen.look.load import LIGHT, load_theme
+from sheetgen.look.roles import colour_of, kind_of, number_format
+from sheetgen.look.theme import INNER, OUTER, SERIES, Theme
 from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check_book
 from sheetgen.sheet.frames import DEEPEST, levels
 from sheetgen.sheet.pages.map import Diagram
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import note_of, part_name, sentence_of, shape_of, title_of
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.xlsx.read import read_book
 
-SHOWN = (LIGHT, DARK, PRINT)
+SHOWN = (LIGHT, load_theme("dark"), load_theme("print"))
 LOOKS = ("llama4", "vit", "transformer", "attention")  # one of each kind, for what takes its time
 
 
@@ -161,7 +148,7 @@ WRONG = [
     ("size = 400", "from 6 to 40"),
     ("zoom = 99.5", "whole number"),
     ("filled = 1", "true or false"),
-    ('base = "night"', "choose light"),
+    ('base = "night"', "choose dark, light"),
     ('frames = "red"', "[frames]"),
     ("font = ", "no TOML"),
 ]
@@ -181,7 +168,7 @@ def test_a_wrong_theme_is_refused(text: str, hint: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "hint"), [("lite", "light"), ("xyz", "ends in .toml"), ("gone.toml", "No such file")])
 def test_a_theme_that_is_not_there(name: str, hint: str) -> None:
     with pytest.raises(InputError, match=hint):
-        load(name)
+        load_theme(name)
 
 
 # --- every block explains itself -------------------------------------------------------------------------------------
@@ -190,18 +177,18 @@ def test_a_theme_that_is_not_there(name: str, hint: str) -> None:
 @pytest.mark.parametrize("preset", presets.all_presets())
 def test_every_block_has_a_title_a_shape_a_sentence_and_a_source(preset: str) -> None:
     trace = trace_of(preset)
-    untold = [path for path, tensor in trace.blocks.items() if not words.sentence(tensor)]
+    untold = [path for path, tensor in trace.blocks.items() if not sentence_of(tensor)]
     assert untold == []
     made_of = [tensor for tensor in trace.blocks.values() if tensor.kind in ("computed", "weight")]
-    assert all(re.search(r"^Source: .* (19|20)\d\d", words.note(t, "Someone 2020"), re.MULTILINE) for t in made_of)
+    assert all(re.search(r"^Source: .* (19|20)\d\d", note_of(t, "Someone 2020"), re.MULTILINE) for t in made_of)
     made = make(preset)
     titles = {title.tensor.path: title.text for title in made.layout.titles}
     shapes = {shape.tensor.path for shape in made.layout.shapes}
     for path, tensor in made.trace.blocks.items():
         if tensor.kind == "control" or path == "control.message":
             continue  # one cell each, named beside it
-        assert words.title(tensor) in titles[path], path
-        assert words.shape(tensor) in titles[path] or path in shapes, path
+        assert title_of(tensor) in titles[path], path
+        assert shape_of(tensor) in titles[path] or path in shapes, path
 
 
 # --- the model -------------------------------------------------------------------------------------------------------
@@ -306,7 +293,7 @@ def test_links_lead_to_what_they_name(preset: str, tmp_path: Path) -> None:
                     assert cell.value == path
                     continue
                 inside = [box.frame for box in boxes.values() if (place.top, place.left) in box.range]
-                named = {words.title(made.trace[path]), *(words.part(frame) for frame in inside)}
+                named = {title_of(made.trace[path]), *(part_name(frame) for frame in inside)}
                 assert cell.value in named
     assert count > len(made.trace.blocks)
     backs = [c for row in book["Model"].iter_rows() for c in row if c.value == "▲ Map" and c.hyperlink]
@@ -323,7 +310,7 @@ def test_the_map_draws_every_part_and_nothing_twice(preset: str) -> None:
     live = [(m.range.top + r, m.range.left + c) for m in drawn.mirrors for r, c in np.ndindex(m.range.shape)]
     assert len(cells + live) == len({*cells, *live}), "two things share a cell"
     titles = [cell.value for cell in drawn.cells if cell.link]
-    missing = [f.title for f in frames(drawn.trace.root) if words.part(f) not in titles]
+    missing = [f.title for f in frames(drawn.trace.root) if part_name(f) not in titles]
     assert missing == []
     additions = [t for t in drawn.trace.blocks.values() if t.name in ("mid", "added", "out") and t.op == "add"]
     assert [cell.value for cell in drawn.cells].count("⊕") == len(additions)
@@ -426,7 +413,7 @@ def test_formats_by_role() -> None:
         "words": "@",
         "probs": "0.00",
     }
-    assert {role(tensor) for tensor in trace.blocks.values()} == set(LIGHT.fills)
+    assert {colour_of(tensor) for tensor in trace.blocks.values()} == set(LIGHT.fills)
 
 
 def test_ranges_on_the_map_are_on_the_map() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from rich.text import Text
 from rich.tree import Tree
 
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import shape_of
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.trace.tensor import Tensor
@@ -72,7 +72,7 @@ class _Map:
             return name.append(f"={_shown(value[0, 0])}", STRONG)
         if value is not None and tensor.kind == "text" and tensor.rows == 1:
             return name.append(f": {' '.join(map(str, value[0]))}", STRONG)
-        return name.append(f"({words.shape(tensor)})", QUIET)
+        return name.append(f"({shape_of(tensor)})", QUIET)
 
     def news(self, frame: Frame) -> Iterator[Text]:
         """What is worth knowing of the blocks in a frame: where a token looks, its experts, the prediction."""

@@ -15,8 +15,7 @@ from sheetgen.base.errors import InputError
 from sheetgen.huggingface.architectures import ARCHITECTURES, Architecture, Part, Parts, Settings
 from sheetgen.huggingface.files import CONFIG, Checkpoint, open_checkpoint, read_json
 from sheetgen.model.families import Config
-from sheetgen.model.given import LONGEST_WORD, SENTENCE, Given
-from sheetgen.model.presets import Preset, Request
+from sheetgen.model.presets import INPUTS, LONGEST_WORD, Given, Preset, Request, refuse_unread
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 
@@ -109,7 +108,7 @@ def convert(folder: Path, given: Given, layers: int | None = None, keep: str | N
     if layers is not None:
         values["n_layers"] = _fewer(layers, values["n_layers"])
     kept = None
-    if architecture.family.inputs is SENTENCE:
+    if architecture.family.inputs == "sentence":
         vocabulary = Vocabulary(folder, values["vocab_size"])
         kept = None if keep is None else vocabulary.ids(keep)
         texts = vocabulary.texts(given, kept, values.get("n_positions"))
@@ -118,11 +117,10 @@ def convert(folder: Path, given: Given, layers: int | None = None, keep: str | N
     elif keep is not None:
         raise InputError(f"--keep-vocab: a model of type {kind} has no vocabulary: leave it out")
     else:
-        prepared = architecture.family.inputs.prepare(values, values, given)
-        texts, arrays = prepared.texts | architecture.texts(settings), prepared.arrays
-        values |= prepared.sizes
+        texts, arrays = INPUTS[architecture.family.inputs][1](values, values, given)
+        texts |= architecture.texts(settings)
     config = _family(settings, architecture, values)
-    architecture.family.inputs.refuse_unread(str(kind), given)
+    refuse_unread(str(kind), architecture.family, given)
     parts = architecture.parts(config, names)
     _fits(folder, config, parts, full)
     source = Stored(checkpoint, parts, names, kept, texts, arrays)
@@ -148,7 +146,7 @@ def _settings(checkpoint: Checkpoint, architecture: Architecture) -> Settings:
 
 
 def _family(settings: Settings, architecture: Architecture, values: Mapping[str, Any]) -> Config:
-    counted = {"n_tokens": 1} if architecture.family.inputs is SENTENCE else {}
+    counted = {"n_tokens": 1} if architecture.family.inputs == "sentence" else {}
     try:
         return architecture.family(**counted | dict(values))
     except InputError as error:

@@ -18,7 +18,7 @@ from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS, Range
 from sheetgen.base.errors import InputError
 from sheetgen.sheet.formula import parts_of
 from sheetgen.sheet.names import MODEL
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import shape_of, title_of
 from sheetgen.trace.ops import OPS
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.trace.tensor import Tensor, apply
@@ -370,7 +370,7 @@ class _Placer:
             self.layout.headings.append(Heading(row, column, group))
             for j, block in enumerate(members, start=1):
                 self._set(block, row + j, column)
-                title = Title(block, row + j, column - 1, words.title(block), right=True, columns=NAME)
+                title = Title(block, row + j, column - 1, title_of(block), right=True, columns=NAME)
                 self.layout.titles.append(title)
             right = max(right, column + 1)
         row += 1 + max(map(len, groups.values()), default=0)
@@ -429,7 +429,7 @@ class _Placer:
 
     def _left(self, tensor: Tensor, row: int, column: int) -> None:
         place = self._set(tensor, row, column)
-        name, size = words.title(tensor), words.shape(tensor)
+        name, size = title_of(tensor), shape_of(tensor)
         if tensor.columns == 1:  # too narrow for both in one line; a single column needs no names above
             self.layout.titles.append(Title(tensor, row - 2, column, name, right=True))
             self.layout.shapes.append(Title(tensor, row - 1, column, size, right=True))
@@ -439,7 +439,7 @@ class _Placer:
 
     def _body(self, tensor: Tensor, row: int, label: int, titled: bool) -> None:
         place = self._set(tensor, row, label + 1)
-        text = words.title(tensor) if tensor.kind == "control" else f"{words.title(tensor)}  {words.shape(tensor)}"
+        text = title_of(tensor) if tensor.kind == "control" else f"{title_of(tensor)}  {shape_of(tensor)}"
         if not titled:
             self.layout.titles.append(Title(tensor, row, label, text, right=True))
             return

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sheetgen.base.cells import Range
-from sheetgen.look.theme import LIGHT, Kind, Theme
+from sheetgen.look.load import LIGHT
+from sheetgen.look.roles import FrameKind
+from sheetgen.look.theme import Theme
 from sheetgen.model.families import Config
 from sheetgen.model.presets import Request
 from sheetgen.sheet.build import Build
@@ -134,7 +136,7 @@ class Cell:
     look: str = "CELL"
     link: str = ""
     indent: int = 0
-    kind: Kind | None = None  # of a box of the Map, the frame it stands for …
+    kind: FrameKind | None = None  # of a box of the Map, the frame it stands for …
     edges: str = ""  # … and the sides of it that the cell is at
     note: str = ""
 

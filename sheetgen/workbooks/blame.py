@@ -16,8 +16,7 @@ import numpy as np
 
 from sheetgen.base.errors import InputError
 from sheetgen.model.families import FAMILIES, Config, run
-from sheetgen.model.settings import kinds
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import equation_of, shape_of
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Trace
@@ -175,11 +174,11 @@ def _neutral(name: str, start: Mapping[str, Any], goal: Mapping[str, Any]) -> An
 def _rank(family: type[Config]) -> Any:
     """Order of the steps: the family, what is another equation, what is another size; each as the family lists them."""
     fields = {f.name: i for i, f in enumerate(family.settings())}
-    types = kinds(family)
+    hints = {f.name: str(f.type) for f in family.settings()}
     first = ("gated",)  # before the curve, which is then put down to itself
 
     def rank(name: str) -> tuple[bool, bool, bool, int]:
-        return name != FAMILY, name not in first, types.get(name) in (int, float), fields.get(name, -1)
+        return name != FAMILY, name not in first, hints.get(name) in ("int", "float"), fields.get(name, -1)
 
     return rank
 
@@ -244,13 +243,13 @@ def _looks(tensor: Tensor | None) -> tuple[str, ...]:
     if tensor is None:
         return ()
     told = _starred(equation(tensor)).replace("embed", "out")  # what layer 0 reads is called otherwise
-    return words.shape(tensor), told, tensor.kind
+    return shape_of(tensor), told, tensor.kind
 
 
 def equation(tensor: Tensor) -> str:
     """How a block is made, for a reader: its equation, its number, or what kind of numbers it holds."""
     if tensor.kind == "computed":
-        return words.equation(tensor)
+        return equation_of(tensor)
     if tensor.kind == "control":
         live = tensor.value[0, 0]
         return live if isinstance(live, str) else f"{live:g}"

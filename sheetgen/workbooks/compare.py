@@ -15,7 +15,8 @@ from typing import Any
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.base.lang import tr
-from sheetgen.look.theme import LIGHT, Theme
+from sheetgen.look.load import LIGHT
+from sheetgen.look.theme import Theme
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
 from sheetgen.published.columns import COUNT, MARK
@@ -28,7 +29,7 @@ from sheetgen.sheet.names import CHANGES
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, place
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import shape_of
 from sheetgen.text.reasons import reason
 from sheetgen.trace.recorder import Source, Trace, scope, section
 from sheetgen.trace.tensor import Tensor, apply, equal, join
@@ -253,7 +254,7 @@ def _change(sheet: Table, row: int, each: blame.Row, a: Placed, b: Placed) -> No
         if tensor is None:
             sheet.page.cell(row, column, "–", "SUBTITLE")
             continue
-        text = f"{len(each.paths)} blocks" if each.whole else words.shape(tensor)
+        text = f"{len(each.paths)} blocks" if each.whole else shape_of(tensor)
         sheet.page.link(row, column, text, model.name(str(tensor.path)))
         if not each.whole:
             sheet.page.cell(row, column + 1, blame.equation(tensor), "EQUATION")
@@ -318,6 +319,7 @@ def _put(sheet: Table, path: str, row: int, column: int, number_format: str) -> 
 def refuse_unlike(sides: Sequence[Side]) -> None:
     """Raise InputError when the two models are not given the same kind of thing."""
     kinds = [side.request.config.inputs for side in sides]
-    if kinds[0] is not kinds[1]:
-        told = " but ".join(f"{side.name} reads {kind.what}" for side, kind in zip(sides, kinds, strict=True))
+    if kinds[0] != kinds[1]:
+        given = {"sentence": "a sentence", "image": "an image", "translation": "a sentence and its translation"}
+        told = " but ".join(f"{s.name} reads {given[kind]}" for s, kind in zip(sides, kinds, strict=True))
         raise InputError(f"{told}: compare models that are given the same")

@@ -18,10 +18,10 @@ from typing import Any
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.base.files import tables, templates
-from sheetgen.look.theme import LIGHT, Theme
+from sheetgen.look.load import LIGHT
+from sheetgen.look.theme import Theme
 from sheetgen.model import presets
 from sheetgen.model.families import run
-from sheetgen.model.given import Given
 from sheetgen.model.weights import Drawn
 from sheetgen.model.weights import Style as Weights
 from sheetgen.published.table import PUBLISHED, Columns
@@ -31,7 +31,7 @@ from sheetgen.sheet.names import SCALE, STEPS
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, defined_name, place
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import title_of
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.recorder import Source, Trace, scope
 from sheetgen.trace.tensor import Tensor, apply, control, max_rows, stack, sum_rows, when
@@ -249,7 +249,7 @@ def _place_all(tour: Tour, drawn: Build, weights: Weights) -> Iterator[Placed]:
     for number, step in enumerate(tour.steps, start=1):
         if step.preset is None:
             continue
-        given = Given(text=step.text, target=step.target)
+        given = presets.Given(text=step.text, target=step.target)
         try:
             request = presets.request(presets.find(step.preset), step.settings, given)
         except InputError as error:
@@ -358,7 +358,7 @@ def _page(tour: Tour, models: Sequence[Placed], trace: Trace, shown: Table | Non
 
 def _names(model: Placed, step: Step) -> str:
     """What is new, in short: each name once."""
-    return ", ".join(dict.fromkeys(words.title(model.trace[path]) for path in _new(model, step)))
+    return ", ".join(dict.fromkeys(title_of(model.trace[path]) for path in _new(model, step)))
 
 
 def _cell(corner: _Corner, row: int, column: int, count: int = 1) -> Range:

@@ -17,7 +17,7 @@ from sheetgen.model.rounding import EFFECT, TWIN
 from sheetgen.sheet.formula import parts_of
 from sheetgen.sheet.names import BASELINE, MAP
 from sheetgen.sheet.workbook import Cell, Grid, LiveCell, Page, Placed, Rule
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import part_name
 from sheetgen.trace.recorder import Frame
 from sheetgen.trace.tensor import Tensor
 
@@ -112,7 +112,7 @@ def _table(model: Placed, page: Page, here: Page, left: int) -> None:
     rows, first = _rows(model.trace.root), top + 4
     for at, row in enumerate(rows):
         name = model.name(str(row.frame.blocks()[0].path))
-        page.cells.append(Cell(first + at, left, words.part(row.frame), "LINK", name, indent=row.depth))
+        page.cells.append(Cell(first + at, left, part_name(row.frame), "LINK", name, indent=row.depth))
         for i, own in enumerate(_formulas(model, row.own), start=1):
             inner = [_cell(first + at_inner, left + i).a1 for at_inner in row.inner]
             page.live.append(_total(_cell(first + at, left + i), own, inner, row.costs, i - 1))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from sheetgen.base.cells import Range
 from sheetgen.sheet.names import PICTURES
 from sheetgen.sheet.workbook import Chart, Page, Placed, Series, Table
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import sentence_of
 from sheetgen.trace.ops import ALL
 from sheetgen.trace.tensor import Tensor
 
@@ -70,7 +70,7 @@ def _angles(model: Placed, angle: Tensor) -> Chart:
     positions = next(block for block in angle.blocks_used() if block.rows == 1 and block.columns == angle.columns)
     return Chart(
         *("lines", title, "position", "radians", model.layout.places[str(positions.path)], lines),
-        f"Lines, one for each {index.name}: {words.sentence(angle)} The first turns fastest.",
+        f"Lines, one for each {index.name}: {sentence_of(angle)} The first turns fastest.",
     )
 
 

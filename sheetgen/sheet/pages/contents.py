@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sheetgen.sheet.names import CONTENTS
 from sheetgen.sheet.workbook import Page, Placed
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import equation_of, sentence_of, shape_of
 
 
 def contents_page(models: Sequence[Placed], title: str = "") -> Page:
@@ -21,16 +21,16 @@ def contents_page(models: Sequence[Placed], title: str = "") -> Page:
             page.row(row, model.title, look="KEY")
             row += 1
         for path, tensor in model.trace.blocks.items():
-            equation = f"{tensor.name} = {words.equation(tensor)}" if tensor.kind == "computed" else ""
+            equation = f"{tensor.name} = {equation_of(tensor)}" if tensor.kind == "computed" else ""
             cells = model.layout.places[path]
             page.row(
                 row,
                 path,
                 str(cells) if model.key else cells.a1,
-                words.shape(tensor),
+                shape_of(tensor),
                 "trainable" if tensor.kind == "weight" else tensor.kind,
                 equation,
-                words.sentence(tensor),
+                sentence_of(tensor),
                 link=model.name(path),
             )
             row += 1

@@ -12,12 +12,13 @@ import re
 from dataclasses import dataclass, field
 
 from sheetgen.base.cells import Range
-from sheetgen.look.theme import Kind, kind_of
+from sheetgen.look.roles import FrameKind, kind_of
 from sheetgen.model.rounding import EFFECT, TWIN
 from sheetgen.sheet.layout import JOINS
 from sheetgen.sheet.names import MAP
 from sheetgen.sheet.workbook import Cell, Mirror, Page, Placed
-from sheetgen.text import blocks as words
+from sheetgen.text.blocks import PURPOSES
+from sheetgen.text.equation import equation_of, part_name, sentence_of, title_of
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.trace.tensor import Tensor, apply
 
@@ -25,7 +26,7 @@ ABREAST = 4  # boxes side by side
 STREAM, BRANCH = 1, 2  # columns: the residual stream, the arrow out of it
 NAME_WIDTH, VALUE_WIDTH, GAP_WIDTH, EDGE_WIDTH = 15.0, 10.0, 3.0, 1.4
 FIRST_ROW = 4
-FLOWS: set[Kind] = {"attention", "feed_forward", "head"}  # frames in which one box feeds the next
+FLOWS: set[FrameKind] = {"attention", "feed_forward", "head"}  # frames in which one box feeds the next
 MOST_TOLD = 5  # controls in their box
 MOST_COUNTED = 255  # arguments that COUNT takes
 
@@ -46,7 +47,7 @@ class Small:
     """A box without others inside."""
 
     title: str
-    kind: Kind
+    kind: FrameKind
     target: Tensor  # where its name leads
     note: str
     family: str  # boxes of the same family do not feed each other
@@ -121,8 +122,8 @@ class Diagram:
             self.end_stream()
         left, right = BRANCH + 1 + depth, self.last + self.pads - depth
         top = self.row
-        bar = {left: Cell(top, left, words.part(frame), "BOX_TITLE", str(blocks[0].path), kind=kind, note=frame.title)}
-        bar[self.first + 3] = Cell(top, self.first + 3, words.PURPOSES.get(kind, ""), "BOX_TEXT", kind=kind)
+        bar = {left: Cell(top, left, part_name(frame), "BOX_TITLE", str(blocks[0].path), kind=kind, note=frame.title)}
+        bar[self.first + 3] = Cell(top, self.first + 3, PURPOSES.get(kind, ""), "BOX_TEXT", kind=kind)
         count, number = self.count(blocks), Cell(top, self.last, "", "BOX_COUNT", kind=kind)
         if count:
             bar[self.last - 1] = Cell(top, self.last - 1, "parameters", "BOX_COUNT", kind=kind)
@@ -183,10 +184,10 @@ class Diagram:
         row = self.row
         self.joins.append(row)
         self.cells.append(Cell(row, BRANCH, "←", "ARROW"))
-        title, path = words.title(tensor), str(tensor.path)
-        self.cells.append(Cell(row, self.first, title, "LINK", path, note=words.sentence(tensor)))
+        title, path = title_of(tensor), str(tensor.path)
+        self.cells.append(Cell(row, self.first, title, "LINK", path, note=sentence_of(tensor)))
         self.live(Cell(row, self.first + 1, "", "BOX_VALUE"), apply("shape", tensor), path, "@")
-        self.cells.append(Cell(row, self.first + 3, f"{title} = {words.equation(tensor)}", "EQUATION"))
+        self.cells.append(Cell(row, self.first + 3, f"{title} = {equation_of(tensor)}", "EQUATION"))
         self.row += 2
 
     def end_stream(self) -> None:
@@ -202,9 +203,9 @@ class Diagram:
         """Blocks that stand between frames, such as a norm: named by what comes out of them."""
         made = [block for block in blocks if block.kind == "computed"]
         result = next((block for block in reversed(made) if block.op != "link"), (made or blocks)[-1])
-        kind: Kind = "attention" if result.name == "attention" else "other"
-        title = words.title(result)
-        return Small(title, kind, result, words.sentence(result), title, _names(blocks), self.lines(blocks, result))
+        kind: FrameKind = "attention" if result.name == "attention" else "other"
+        title = title_of(result)
+        return Small(title, kind, result, sentence_of(result), title, _names(blocks), self.lines(blocks, result))
 
     def small_of_frame(self, frame: Frame, parent: Frame) -> Small:
         """A frame without others inside."""
@@ -214,19 +215,19 @@ class Diagram:
         lines += self.looks_at(frame) + self.gate(frame, parent) + self.prediction(frame)
         kind, stem = kind_of(frame), re.sub(r"\d+", "", frame.path.rpartition(".")[2])
         family = kind if kind == "expert" else stem if frame.path != parent.path else frame.title
-        note = f"{frame.title}\n{words.title(blocks[-1])}: {words.sentence(blocks[-1])}"
-        return Small(words.part(frame), kind, blocks[0], note, family, _names(blocks), lines)
+        note = f"{frame.title}\n{title_of(blocks[-1])}: {sentence_of(blocks[-1])}"
+        return Small(part_name(frame), kind, blocks[0], note, family, _names(blocks), lines)
 
     def lines(self, blocks: list[Tensor], result: Tensor) -> list[Line]:
         """Shape of the result and number of parameters, as far as there are any."""
-        found = [Line(words.title(result), apply("shape", result), str(result.path), "@")]
+        found = [Line(title_of(result), apply("shape", result), str(result.path), "@")]
         count = self.count(blocks)
         return [*found, count] if count else found
 
     def controls(self, blocks: list[Tensor]) -> list[Line]:
         """The first controls as they stand."""
         found = [block for block in blocks if block.kind == "control"][:MOST_TOLD]
-        return [Line(words.title(block), apply("link", block), str(block.path), "General") for block in found]
+        return [Line(title_of(block), apply("link", block), str(block.path), "General") for block in found]
 
     def errors(self, frame: Frame) -> list[Line]:
         """What rounding does to the last token, part by part."""
@@ -282,7 +283,7 @@ class Diagram:
         columns = [self.first + 3 * i + j for i in range(ABREAST) for j in (0, 1)]
         top = self.row + 1
         for column, tensor in zip(columns, live, strict=False):
-            self.cells.append(Cell(self.row, column, words.title(tensor), "TABLE_HEAD"))
+            self.cells.append(Cell(self.row, column, title_of(tensor), "TABLE_HEAD"))
             place = Range(MAP, top, column, top + tensor.columns - 1, column)
             self.mirrors.append(Mirror(str(tensor.path), place, apply("transpose", tensor)))
 

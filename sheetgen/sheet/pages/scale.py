@@ -7,7 +7,7 @@ from sheetgen.published.columns import ASSUMPTIONS, COLUMNS, SIZES, Column
 from sheetgen.published.table import ModelTable
 from sheetgen.sheet.names import SCALE
 from sheetgen.sheet.workbook import Page, Table
-from sheetgen.text import blocks as words
+from sheetgen.text.equation import equation_of
 
 ASSUMED_ROW = 3  # of the sheet: what is assumed for all models
 PARTS_ROW = 5  # what groups of columns are; below it their heads, then the models
@@ -44,7 +44,7 @@ def scale_page(table: ModelTable) -> Table:
         page.cell(PARTS_ROW + 1, column, about.head, "TABLE_HEAD")
         doc = table.equation.docs.get(tensor.name, about.doc)
         if tensor.kind == "computed" and tensor.name != "exact":
-            doc = f"{tensor.name} = {words.equation(tensor).replace(' ⊙ ', '·')}\n{doc}"
+            doc = f"{tensor.name} = {equation_of(tensor).replace(' ⊙ ', '·')}\n{doc}"
         scale.remark(PARTS_ROW + 1, column, doc)
         scale.put(path, Range(SCALE, top, column, top + tensor.rows - 1, column), about.number_format)
         largest = len(f"{tensor.value.max():,.0f}")

@@ -1,0 +1,91 @@
+"""What a block or a frame is, as far as its look goes: a block's colour group and number format, a frame's kind."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sheetgen.text.blocks import ROUNDED, Colour, entry
+from sheetgen.trace.recorder import Frame
+from sheetgen.trace.tensor import Tensor
+
+FrameKind = Literal["layer", "attention", "head", "feed_forward", "expert", "router", "input", "output", "other"]
+
+
+def colour_of(tensor: Tensor) -> Colour:
+    """The colours of a block: by its kind, the part it stands in, or its row in the table of blocks."""
+    if tensor.kind == "text" or tensor.kind == "input":
+        return "input"
+    if tensor.kind != "computed":
+        return tensor.kind
+    if tensor.op == "rounded":
+        return colour_of(tensor.operands[0]) if tensor.operands[0].kind == "computed" else "activation"
+    if ".router." in f".{tensor.path}.":
+        return "gate"
+    return entry(tensor).colour or "activation"
+
+
+# What a frame is, by the beginning of the last part of its path; else by a block that stands in it.
+PATHS: dict[str, FrameKind] = {
+    "layer_": "layer",
+    "head_": "head",
+    "kv_": "head",
+    "step_": "attention",
+    "cross": "attention",
+    "compressed": "head",
+    "selected": "head",
+    "window": "head",
+    "router": "router",
+    "shared": "expert",
+    "expert_": "expert",
+    "ffn": "expert",
+    "rope": "other",
+    "control": "input",
+}
+HOLDS: dict[str, FrameKind] = {
+    "attention": "attention",
+    "pattern": "attention",
+    "added": "feed_forward",
+    "out": "feed_forward",
+    "logits": "output",
+    "three": "output",
+    "words": "input",
+    "image": "input",
+    "embed": "input",
+    "W_E": "input",
+}
+
+
+def kind_of(frame: Frame) -> FrameKind:
+    """What a frame is, as far as its look goes."""
+    if any(isinstance(item, Frame) and item.path.rpartition(".")[2].startswith("layer_") for item in frame.items):
+        return "layer"  # a side of an encoder–decoder
+    blocks = {item.name for item in frame.items if isinstance(item, Tensor)}
+    held = next((kind for name, kind in HOLDS.items() if name in blocks), None)
+    last = frame.path.rpartition(".")[2]
+    by_path = next((kind for start, kind in PATHS.items() if last.startswith(start)), None)
+    # A section has the path of what is around it: only what it holds tells it apart.
+    return (held or by_path or "other") if by_path in (None, "layer") else by_path
+
+
+def number_format(tensor: Tensor) -> str:
+    """How its numbers are shown; the cells keep full precision."""
+    if tensor.kind == "text" or tensor.value.dtype == object:
+        return "@"
+    if tensor.kind == "weight":
+        return "0.0###"
+    if tensor.op == "link":
+        return number_format(tensor.operands[0])
+    if number := entry(tensor).number:
+        return number
+    if tensor.op == "rounded":
+        return ROUNDED
+    if tensor.kind != "computed" or _counts(tensor):
+        return "General"
+    return "0.00"
+
+
+def _counts(tensor: Tensor) -> bool:
+    """Whether it holds whole numbers by its nature: ids, ranks, masks of 0 and 1."""
+    if tensor.op == "mul":
+        return all(operand.path is None and _counts(operand) for operand in tensor.operands)
+    return tensor.op in ("lookup", "rank", "equal", "less", "less_equal")

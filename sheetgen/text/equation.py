@@ -1,0 +1,93 @@
+"""What is said of a block in words and signs: its title, its equation, the sentence about it, the note at its cells."""
+
+from __future__ import annotations
+
+import re
+
+from sheetgen.base.lang import tr
+from sheetgen.base.text import literal
+from sheetgen.model.rounding import ENDING
+from sheetgen.text.blocks import AXES, entry
+from sheetgen.trace.ops import ATOM, OPS
+from sheetgen.trace.recorder import Frame
+from sheetgen.trace.tensor import Tensor
+
+
+def title_of(tensor: Tensor) -> str:
+    """Short name of a block."""
+    if tensor.kind == "control":
+        return tensor.name
+    if tensor.op == "rounded":
+        return f"≈ {title_of(tensor.operands[0])}"
+    return tr(entry(tensor).title) or tensor.name
+
+
+def part_name(frame: Frame) -> str:
+    """Short name of a part of the model: `Router` for `Router: which expert sees which token`."""
+    return re.split(r"[:,] | of the ", frame.title)[0]
+
+
+def shape_of(tensor: Tensor) -> str:
+    """Rows × columns: `4×10`."""
+    return f"{tensor.rows}×{tensor.columns}"
+
+
+def sentence_of(tensor: Tensor) -> str:
+    """What the block is and why; empty for a tensor that nobody has described."""
+    if tensor.op == "rounded":
+        return tr(OPS["rounded"].note)
+    told = tr(entry(tensor).sentence)
+    return told.format(tensor.settings["part"]) if "part" in tensor.settings else told  # a switch of that part
+
+
+def note_of(tensor: Tensor, paper: str) -> str:
+    """All that is told of a block: equation, what and why, what its rows and columns are, its unit, its source.
+
+    `paper` is that of the model: the source of what has no other.
+    """
+    told = [f"{tensor.name} = {equation_of(tensor)}"] if tensor.kind == "computed" else []
+    told.append(sentence_of(tensor))
+    axes = [
+        f"{way} are {AXES[axis]}" for way, axis in zip(("rows", "columns"), tensor.axes, strict=True) if axis in AXES
+    ]
+    told += [f"{shape_of(tensor)}: {', '.join(axes)}."] if axes else []
+    row = entry(tensor)
+    told += [f"Unit: {row.unit}."] if row.unit else []
+    told += [f"Source: {row.source or paper}"] if tensor.kind in ("computed", "weight") else []
+    return "\n".join(told)
+
+
+CHOICES = ("when", "positive", "choose")  # in formulas a call of IF; in words they bind weakest
+
+
+def equation_of(tensor: Tensor, frame: Frame | None = None) -> str:
+    """The equation over the names of the operands: `SiLU(gate) ⊙ up`."""
+    frame = tensor.frame or frame
+    names = []
+    for operand in tensor.operands:
+        if operand.op == "number":
+            names.append(literal(float(operand.value[0, 0])))
+        elif operand.path is not None:
+            names.append(_seen_from(frame, operand))
+        else:
+            inner = equation_of(operand, frame)
+            loose = OPS[operand.op].binding < OPS[tensor.op].binding != ATOM or operand.op in CHOICES
+            names.append(f"({inner})" if loose else inner)
+    if tensor.op == "complaints":
+        return "what is wrong with the controls"
+    if tensor.op in ("largest", "smallest"):
+        return f"{'max' if tensor.op == 'largest' else 'min'}({', '.join(names)})"
+    if tensor.op in ("stack", "join"):
+        sign = "; " if tensor.op == "stack" else ", "
+        return f"[{sign.join(names if len(names) < 4 else [names[0], '…', names[-1]])}]"
+    return tr(OPS[tensor.op].math).format(*names, **tensor.settings)
+
+
+def _seen_from(frame: Frame | None, operand: Tensor) -> str:
+    """Short name of an operand; with its scope (`shared.down`) when it comes from a part inside this frame."""
+    scope = f"{frame.path}." if frame and frame.path else ""
+    path = str(operand.path)
+    inner = path.removeprefix(scope) if scope and path.startswith(scope) else ""
+    if "." not in inner:
+        return title_of(operand)
+    return f"≈ {inner.removesuffix(ENDING)}" if operand.op == "rounded" else inner

@@ -1,0 +1,60 @@
+"""The table of blocks: every block of every model has a row, and every row is some block's."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+from helpers import make
+
+from sheetgen.model import presets
+from sheetgen.text.blocks import AXES, BLOCKS, entry, keys_of
+from sheetgen.text.equation import sentence_of, title_of
+from sheetgen.trace.tensor import Tensor
+
+# What shows the blocks that the presets as they are do not have.
+OTHERWISE: list[tuple[str, dict[str, Any]]] = [
+    ("llama1", {"controls": "all"}),
+    ("mixtral", {"controls": "all"}),
+    ("llama31", {"rope_scaling": "linear"}),
+    ("gpt2", {"precision": "bf16"}),
+    ("nsa", {"precision": "bf16"}),
+]
+
+
+@cache
+def blocks() -> list[Tensor]:
+    made = [make(name) for name in presets.all_presets()] + [make(name, **settings) for name, settings in OTHERWISE]
+    return [tensor for model in made for tensor in model.trace.blocks.values()]
+
+
+def test_every_block_is_told() -> None:
+    untold = {str(tensor.path) for tensor in blocks() if not sentence_of(tensor) or not title_of(tensor)}
+    assert not untold
+
+
+def test_every_row_is_some_blocks() -> None:
+    told = {key for tensor in blocks() for key in keys_of(tensor)}
+    assert BLOCKS.keys() - told == {"status"}, "a row that no model needs (`status` is of the steps of a tour)"
+
+
+def test_every_axis_is_some_blocks() -> None:
+    assert not AXES.keys() - {axis for tensor in blocks() for axis in tensor.axes}
+
+
+def test_a_special_row_says_only_what_is_special() -> None:
+    for key, row in BLOCKS.items():
+        usual = BLOCKS.get(key.rpartition(".")[2])
+        if usual is not None and usual is not row:
+            said = {field.name for field in dataclasses.fields(row) if getattr(row, field.name)}
+            assert not {name for name in said if getattr(row, name) == getattr(usual, name)}, key
+
+
+def test_the_most_special_row_says_what_it_says() -> None:
+    trace = make("llama3").trace
+    shared, rms = entry(trace["layer_0.kv_0.K"]), entry(trace["layer_0.norm_1_rms"])
+    assert shared.source.startswith("Ainslie")
+    assert shared.sentence == BLOCKS["K"].sentence
+    assert (rms.title, rms.source) == (BLOCKS["*_rms"].title, BLOCKS["*_rms"].source)
+    assert entry(trace["layer_0.head_0.pattern_max"]).colour == "attention"
