@@ -37,7 +37,8 @@ import xlsxwriter
 
 from sheetgen.cli import commands
 from sheetgen.engines import soffice
-from sheetgen.engines.libreoffice import _ALWAYS_RECALCULATE, drop_cached_values
+from sheetgen.engines.libreoffice import _ALWAYS_RECALCULATE
+from sheetgen.engines.uncached import drop_cached_values
 from sheetgen.xlsx.parts import read_outline, read_sheet, read_strings
 
 WORDS = " ".join(f"w{i}" for i in range(16))

@@ -20,6 +20,7 @@ from sheetgen.engines import ENGINES, Values, available
 from sheetgen.engines.libreoffice import recompute_all
 from sheetgen.model import presets
 from sheetgen.model.families import run
+from sheetgen.model.given import Given
 from sheetgen.model.presets import Request
 from sheetgen.model.weights import Drawn, Style
 from sheetgen.proof.check import check_book
@@ -84,7 +85,7 @@ def make(
     **sizes: Any,
 ) -> Made:
     """The model of a preset with some sizes changed."""
-    request = presets.request(presets.find(preset), sizes, presets.Given(text, tokens))
+    request = presets.request(presets.find(preset), sizes, Given(text, tokens))
     return Made(request, run(request.config, source or Drawn(seed, weights, request.texts, request.arrays)))
 
 

@@ -15,8 +15,8 @@ from helpers import Made, build, make, sheetgen
 
 from sheetgen.base.lang import Catalogue, catalogues
 from sheetgen.model import presets
-from sheetgen.model.config import ALIKE
 from sheetgen.model.families import FAMILIES
+from sheetgen.model.settings import ALIKE
 from sheetgen.published.columns import ASSUMPTIONS, COLUMNS, SIZES
 from sheetgen.published.counts import EQUATIONS
 from sheetgen.published.models import Toy, all_groups, sizes_of

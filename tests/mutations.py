@@ -570,12 +570,14 @@ class Result:
     missed: list[str] = field(default_factory=list)
 
 
+Memory = dict[Any, Any]  # of `check` for one workbook: (function, what its arguments say) → what it gave
+
+
 @contextmanager
-def remembered(dirty: Callable[[Range], bool]) -> Iterator[None]:
+def remembered(memory: Memory, dirty: Callable[[Range], bool] = lambda _: True) -> Iterator[None]:
     """`check` with a memory: the model and its layout, since no mutation changes a red cell or a size; what is expected
     of cells; and that cells which are not `dirty` are as they were, which is right.
     """
-    memory: dict[Any, Any] = {}
 
     def once(function: Callable[..., Any], key: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -619,7 +621,7 @@ def try_all(preset: str, style: str, every: int = 1, *options: object) -> Result
         assert report.difference is None, report.difference
         assert lab.check(lab.book, lab.values, STATIC).difference is None
         dirty = {name: np.zeros(grid.shape, bool) for name, grid in lab.values.sheets.items()}
-        with remembered(lambda area: bool(cut(dirty[area.sheet], area, False).any())):
+        with remembered({}, lambda area: bool(cut(dirty[area.sheet], area, False).any())):
             for i, mutation in enumerate(mutations(lab)):
                 if i % every == 0:
                     made = lab.recompute(mutation, thorough=i // every % THOROUGH == 0)

@@ -22,11 +22,10 @@ import numpy as np
 import openpyxl
 import pytest
 from helpers import BOTH_ENGINES, Result, build, cells_of, edited, far, make, sheetgen
+from mutations import Broken, Lab, Memory, Mutation, broken, remembered
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgen.base.cells import Range, cell_name
-from sheetgen.engines import ENGINES, Values
-from sheetgen.engines import formulas as formulas_engine
+from sheetgen.base.cells import cell_name
 from sheetgen.proof.check import check_book
 from sheetgen.proof.report import Report
 from sheetgen.published.models import Toy, sizes_of
@@ -34,7 +33,7 @@ from sheetgen.published.table import model_table
 from sheetgen.sheet.pages.map import mirrors
 from sheetgen.sheet.pages.scale import scale_page
 from sheetgen.trace.recorder import Frame, Trace
-from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book
+from sheetgen.xlsx.read import Book, Constant, Formula, read_book
 
 EXHAUSTIVE = bool(os.environ.get("SHEETGEN_EXHAUSTIVE"))
 SIZES: dict[str, Any] = {} if EXHAUSTIVE else {"n_heads": 2, "n_kv_heads": 1, "n_experts": 2}
@@ -44,59 +43,17 @@ LLAMA4 = make("llama4", **SIZES)
 # --- every block of llama4, in memory ----------------------------------------------------------------------------
 
 
-@dataclass
-class Lab:
-    """The workbook as built, what the engine makes of it, and what it made of the last mutant."""
-
-    book: Book
-    values: Values
-    last: Values
-
-    def check(self, book: Book) -> Report:
-        return check_book(book)
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """The workbook, and what the engine makes of it when something is changed: only what depends on it is computed."""
+    options = [text for name, size in SIZES.items() for text in ("--set", f"{name}={size}")]
+    return Lab(read_book(build(tmp_path_factory.mktemp("check") / "llama4.xlsx", "llama4", "--no-baseline", *options)))
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The engine with a memory: what a mutant leaves as it was is not computed again."""
-    options = [text for name, size in SIZES.items() for text in ("--set", f"{name}={size}")]
-    book = read_book(build(tmp_path_factory.mktemp("check") / "llama4.xlsx", "llama4", "--no-baseline", *options))
-    functions: dict[Any, Any] = {}
-    results: dict[Any, np.ndarray] = {}
-    learning = True
-    compiled = formulas_engine._compile
-
-    def compile_once(template: str, count: int, own: Range | None) -> Any:
-        if (template, own) not in functions:
-            functions[template, own] = compiled(template, count, own)
-        function = functions[template, own]
-
-        def remember(values: list[np.ndarray], ranges: list[Range]) -> np.ndarray:
-            key = template, own, *((v.shape, *v.ravel()) for v in values)
-            if key in results:
-                return results[key]
-            result: np.ndarray = function(values, ranges)
-            if learning:
-                results[key] = result
-            return result
-
-        return remember
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(formulas_engine, "_compile", compile_once)
-        recompute = ENGINES["formulas"]
-        values = recompute(book.path, book)
-        learning = False
-        found = Lab(book, values, values)
-
-        def keep(path: Path, book: Book | None = None) -> Values:
-            assert book is not None
-            computing = {name: sheet for name, sheet in book.sheets.items() if sheet.formulas or name == "Config"}
-            found.last = recompute(path, replace(book, sheets=computing))
-            return found.last
-
-        patch.setitem(ENGINES, "formulas", keep)
-        yield found
+def memory() -> Memory:
+    """What `check` need not find out anew for each mutant: it leaves the weights and sizes as they are."""
+    return {}
 
 
 SCALE = scale_page(model_table(["llama4"], [Toy(sizes_of(LLAMA4.request.config), LLAMA4.trace.parameters())]))
@@ -152,29 +109,20 @@ def speaks_for_all(path: str) -> bool:
     return EXHAUSTIVE or found is None or int(found.group(2)) == zlib.crc32(path[found.end() :].encode()) % 2
 
 
-def mutant(
-    book: Book, old: Formula, new: Formula | None, values: dict[tuple[int, int], Constant] | None = None
-) -> Book:
-    """The book with a formula replaced by another one or by values."""
-    sheet = book.sheets[old.range.sheet]
-    formulas = [new if formula is old else formula for formula in sheet.formulas]
-    changed = Sheet(sheet.name, sheet.cells | (values or {}), [f for f in formulas if f], dict(sheet.formula_at))
-    for row in range(old.range.top, old.range.bottom + 1):
-        for column in range(old.range.left, old.range.right + 1):
-            if new is None:
-                del changed.formula_at[row, column]
-            else:
-                changed.formula_at[row, column] = new
-    return replace(book, sheets=book.sheets | {sheet.name: changed})
-
-
-def overwritten(lab: Lab, formula: Formula, first: Constant | None) -> Book:
+def overwritten(lab: Lab, path: str, formula: Formula, first: Constant | None) -> Mutation:
     """The formula's cells hold what it computed, the first of them `first` (None: that, too)."""
     area = formula.range
-    values = {(area.top + r, area.left + c): v for (r, c), v in np.ndenumerate(lab.values.range(area))}
+    held = {(area.sheet, area.top + r, area.left + c): v for (r, c), v in np.ndenumerate(lab.values.range(area))}
     if first is not None:
-        values[area.top, area.left] = first
-    return mutant(lab.book, formula, None, values)
+        held[area.sheet, area.top, area.left] = first
+    return Mutation("overwritten", path, (formula,), (), tuple(held.items()))
+
+
+def check_of(lab: Lab, memory: Memory, mutation: Mutation) -> tuple[Report, Broken]:
+    """What `check` says of the workbook with the mutation, all that follows from it computed, too."""
+    made = lab.recompute(mutation, thorough=True)
+    with remembered(memory):
+        return lab.check(made.book, made.values), made
 
 
 REFERENCE = re.compile(r"(\$?)([A-Z]{1,3})(\$?)(\d+)(?::(\$?)([A-Z]{1,3})(\$?)(\d+))?(?![\w(])")
@@ -207,28 +155,28 @@ def test_every_formula_belongs_to_a_tensor(lab: Lab) -> None:
 
 
 def test_the_workbook_as_built_is_equal(lab: Lab) -> None:
-    report = lab.check(lab.book)
+    report = check_book(lab.book)
     assert report.difference is None
     assert all(group.equal and group.worst <= 1e-12 for group in report.groups)
     assert sum(group.tensors for group in report.groups) == len(LLAMA4.trace.blocks) + len(SCALE.trace.blocks)
 
 
-def test_a_formula_of_scale_overwritten_by_a_number_is_named(lab: Lab) -> None:
-    for path, formulas in formulas_in(lab.book, set(SCALE.places)).items():
-        difference = lab.check(overwritten(lab, formulas[0], 5.5)).difference
+def test_a_formula_of_scale_overwritten_by_a_number_is_named(lab: Lab, memory: Memory) -> None:
+    for (_, path), formulas in formulas_in(lab.book, set(SCALE.places)).items():
+        difference = check_of(lab, memory, overwritten(lab, path, formulas[0], 5.5))[0].difference
         assert difference is not None
-        assert difference.path == path[1]
+        assert difference.path == path
 
 
 @pytest.mark.parametrize("title", FRAMES)
-def test_a_formula_overwritten_by_a_number_is_named(lab: Lab, title: str) -> None:
+def test_a_formula_overwritten_by_a_number_is_named(lab: Lab, memory: Memory, title: str) -> None:
     for (what, path), formulas in formulas_in(lab.book, FRAMES[title]).items():
         if not speaks_for_all(path) or (not EXHAUSTIVE and what in ("left", "above") and turn(what, path) != 0):
             continue
         for formula in formulas if EXHAUSTIVE else formulas[-1:]:
             right = lab.values.range(formula.range)[0, 0]
             wrong = 5.0 if isinstance(right, str) else right + max(1, abs(right))
-            difference = lab.check(overwritten(lab, formula, wrong)).difference
+            difference = check_of(lab, memory, overwritten(lab, path, formula, wrong))[0].difference
             assert difference is not None, formula
             assert difference.path == path
             assert cell_name(formula.range.top, formula.range.left) in difference.cells
@@ -240,20 +188,20 @@ def test_a_formula_overwritten_by_a_number_is_named(lab: Lab, title: str) -> Non
 
 
 @pytest.mark.parametrize("title", FRAMES)
-def test_a_formula_frozen_at_its_value_is_named(lab: Lab, title: str) -> None:
+def test_a_formula_frozen_at_its_value_is_named(lab: Lab, memory: Memory, title: str) -> None:
     """Pasted as values: all numbers are right, but they no longer live."""
     for (what, path), formulas in formulas_in(lab.book, FRAMES[title]).items():
         if not EXHAUSTIVE and turn(what, path) != 1:
             continue
         for formula in formulas if EXHAUSTIVE else formulas[:1]:
-            difference = lab.check(overwritten(lab, formula, None)).difference
+            difference = check_of(lab, memory, overwritten(lab, path, formula, None))[0].difference
             assert difference is not None, formula
             assert difference.path == path
             assert "number where a formula belongs" in difference.reason
 
 
 @pytest.mark.parametrize("title", FRAMES)
-def test_a_changed_operand_is_named(lab: Lab, title: str) -> None:
+def test_a_changed_operand_is_named(lab: Lab, memory: Memory, title: str) -> None:
     """One reference is moved down by a row. Where that changes no value (ROWS of as many rows), nothing is said."""
     for (what, path), formulas in formulas_in(lab.book, FRAMES[title]).items():
         if not speaks_for_all(path) or (not EXHAUSTIVE and what in ("left", "above") and turn(what, path) != 2):
@@ -264,9 +212,10 @@ def test_a_changed_operand_is_named(lab: Lab, title: str) -> None:
             for which in range(count) if EXHAUSTIVE else [zlib.crc32(path.encode()) % count]:
                 changed = shifted(formula, which)
                 assert changed.text != formula.text
-                difference = lab.check(mutant(lab.book, formula, changed)).difference
+                report, made = check_of(lab, memory, Mutation("operand", path, (formula,), (changed,)))
+                difference = report.difference
                 if difference is None:
-                    before, after = (values.range(formula.range) for values in (lab.values, lab.last))
+                    before, after = (values.range(formula.range) for values in (lab.values, made.values))
                     assert far(after, before if isinstance(before[0, 0], str) else before.astype(float)) <= 1e-9, (
                         changed
                     )
@@ -281,11 +230,10 @@ def unnoticed(before: str, after: str) -> None:
     print(f"same values: {before} → {after}")  # noqa: T201
 
 
-def with_cell(book: Book, place: Range, row: int, column: int, value: Constant) -> Book:
-    """The book with one constant changed."""
-    sheet = book.sheets[place.sheet]
-    cells = sheet.cells | {(place.top + row, place.left + column): value}
-    return replace(book, sheets=book.sheets | {sheet.name: replace(sheet, cells=cells)})
+def retyped(path: str, row: int, column: int, value: Constant) -> Mutation:
+    """One constant changed."""
+    place = LLAMA4.layout.places[path]
+    return Mutation("retyped", path, (), (), (((place.sheet, place.top + row, place.left + column), value),))
 
 
 def idle_experts() -> set[str]:
@@ -307,9 +255,9 @@ def test_any_red_block_may_be_changed(lab: Lab, title: str) -> None:
         row = int(LLAMA4.values[f"{path[:7]}.router.g"][:, -1].argmax()) if path.endswith("W_router") else 0
         for column in range(columns) if EXHAUSTIVE else [zlib.crc32(path.encode()) % columns]:
             value = LLAMA4.weights[path][row, column] + 0.5
-            report = lab.check(with_cell(lab.book, LLAMA4.layout.places[path], row, column, float(value)))
-            assert report.difference is None, path
-            before, after = (v.range(logits).astype(float) for v in (lab.values, lab.last))
+            made = lab.recompute(retyped(path, row, column, float(value)), thorough=True)
+            assert lab.check(made.book, made.values).difference is None, path
+            before, after = (v.range(logits).astype(float) for v in (lab.values, made.values))
             idle = path.rpartition(".")[0] in idle_experts()
             assert (np.abs(after - before).max() > 1e-6) is not idle, path
         assert rows > row
@@ -319,9 +267,9 @@ def test_any_red_block_may_be_changed(lab: Lab, title: str) -> None:
     ("control", "value"), [("rope_theta", 100.0), ("norm_eps", 0.5), ("top_k", 2), ("attention_chunk_size", 2)]
 )
 def test_controls_may_be_changed(lab: Lab, control: str, value: float) -> None:
-    report = lab.check(with_cell(lab.book, LLAMA4.layout.places[f"control.{control}"], 0, 0, value))
-    assert report.difference is None
-    before, after = (v.range(LLAMA4.layout.places["logits"]).astype(float) for v in (lab.values, lab.last))
+    made = lab.recompute(retyped(f"control.{control}", 0, 0, value), thorough=True)
+    assert lab.check(made.book, made.values).difference is None
+    before, after = (v.range(LLAMA4.layout.places["logits"]).astype(float) for v in (lab.values, made.values))
     assert np.abs(after - before).max() > 1e-6
 
 
@@ -330,8 +278,9 @@ def test_the_first_tensor_in_the_order_of_computation_is_named(lab: Lab) -> None
     for path in ("logits", "layer_1.head_1.pattern", "layer_0.kv_0.K", "layer_0.norm_1"):
         (formula, *_) = [f for f in book.sheets["Model"].formulas if f.range.top == LLAMA4.layout.places[path].top
                          and f.range.left == LLAMA4.layout.places[path].left]  # fmt: skip
-        book = mutant(book, formula, None, {(formula.range.top, formula.range.left): 9.0})
-        difference = lab.check(book).difference
+        at = formula.range.sheet, formula.range.top, formula.range.left
+        book = broken(book, Mutation("emptied", path, (formula,), (), ((at, 9.0),)))
+        difference = check_book(book).difference
         assert difference is not None
         assert difference.path == path
 

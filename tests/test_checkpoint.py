@@ -22,7 +22,7 @@ from sheetgen.huggingface.architectures import ARCHITECTURES, Settings
 from sheetgen.huggingface.convert import cell_words, convert
 from sheetgen.huggingface.files import open_checkpoint
 from sheetgen.model.families import run
-from sheetgen.model.presets import Given
+from sheetgen.model.given import Given
 from sheetgen.trace.ops import Array
 
 LLAMA, GPT2, MIXTRAL, SCOUT = (goldens.FOLDER / name for name in ("llama1", "gpt2", "mixtral", "llama4_scout"))

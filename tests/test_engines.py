@@ -21,7 +21,8 @@ from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import ENGINES, EngineError, EngineUnavailable, Values, available
 from sheetgen.engines import formulas as formulas_engine
 from sheetgen.engines import libreoffice as libreoffice_engine
-from sheetgen.engines.libreoffice import drop_cached_values, recalculated_copy
+from sheetgen.engines.libreoffice import recalculated_copy
+from sheetgen.engines.uncached import drop_cached_values
 from sheetgen.xlsx.read import BookError, read_book
 
 WRONG = -99.5  # the cached value of every formula here: no engine may pass it on

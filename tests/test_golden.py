@@ -15,7 +15,7 @@ from helpers import installed
 from sheetgen.huggingface.convert import Converted, Stored, convert
 from sheetgen.model import nn
 from sheetgen.model.families import run
-from sheetgen.model.presets import Given
+from sheetgen.model.given import Given
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Source

@@ -21,7 +21,7 @@ from helpers import sheetgen
 from sheetgen.huggingface.architectures import ARCHITECTURES
 from sheetgen.huggingface.convert import convert
 from sheetgen.model.families import run
-from sheetgen.model.presets import Given
+from sheetgen.model.given import Given
 from sheetgen.trace.ops import Array
 
 torch = pytest.importorskip("torch")

@@ -16,6 +16,7 @@ from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.families.nsa import Nsa
 from sheetgen.model.families.nsa_lecture import NsaLecture
+from sheetgen.model.given import Given
 from sheetgen.model.weights import Drawn
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
@@ -41,7 +42,7 @@ class Golden:
         fields |= {"share_phi": "phi_shared", "pe": "block_positions"}
         self.settings: dict[str, Any] = {ours: c[theirs] for theirs, ours in fields.items()}
         self.settings |= {"rope_theta": float(c["theta"])} if c["theta"] else {"positions": "none"}
-        self.texts = presets.request(presets.find("nsa"), self.settings, presets.Given(tokens=self.tokens)).texts
+        self.texts = presets.request(presets.find("nsa"), self.settings, Given(tokens=self.tokens)).texts
 
     def weight(self, path: str, shape: tuple[int, int], _around: float | None) -> Array:
         *scopes, name = path.split(".")
@@ -199,7 +200,7 @@ TEXT = "the cat sat on the mat and the dog ran to it"
 @pytest.mark.parametrize("words", [6, 7, 12])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_equals_the_loop(sizes: dict[str, Any], words: int) -> None:
-    given = presets.Given(" ".join(TEXT.split()[:words]))
+    given = Given(" ".join(TEXT.split()[:words]))
     request = presets.request(presets.find("nsa"), {"positions": "none"} | sizes, given)
     assert isinstance(request.config, Nsa)
     trace = run(request.config, Drawn(words, "byhand", request.texts))
@@ -255,7 +256,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, options: tuple[object, ...], 
 
 
 def lecture(words: int = 6, **sizes: Any) -> Trace:
-    request = presets.request(presets.find("nsa-lecture"), sizes, presets.Given(" ".join(TEXT.split()[:words])))
+    request = presets.request(presets.find("nsa-lecture"), sizes, Given(" ".join(TEXT.split()[:words])))
     return run(request.config, Drawn(0, "byhand", request.texts))
 
 

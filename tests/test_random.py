@@ -40,7 +40,7 @@ def options(draw: random.Random, preset: presets.Preset) -> list[str]:
     fields = set(preset.family.__dataclass_fields__)
     names = [name for name in SIZES if name in fields and draw.random() < 0.5]
     found = [text for name in names for text in ("--set", f"{name}={draw.choice(SIZES[name])}")]
-    if "text" in presets.INPUTS[preset.family.inputs][0] and draw.random() < 0.7:
+    if "text" in preset.family.inputs.options and draw.random() < 0.7:
         found += ["--text", draw.choice(WORDS)]
     if draw.random() < 0.2:
         found += ["--controls", draw.choice(["all", "none"])]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import build, cells_of, edited, sheetgen
+from helpers import build, cells_of, edited, needs, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
+from sheetgen import engines
+from sheetgen.cli import ENGINE_NAMES, main
+from sheetgen.engines.quiet import quiet
 from sheetgen.proof import many
 from sheetgen.proof.check import check_book
 from sheetgen.proof.report import STATIC
@@ -180,6 +185,59 @@ def test_error_values_are_no_numbers(built: Path) -> None:
     (report,) = json.loads(sheetgen("check", "--json", path).out)
     assert [layer["relative_error"] for layer in report["layers"]] == [None, None]
     assert report["differences"][0]["found"] == "#DIV/0!"
+
+
+@pytest.fixture(scope="module")
+def tiny(built: Path) -> Path:
+    sizes = [
+        f"--{name}={size}" for name, size in (("layers", 1), ("heads", 1), ("dim", 2), ("head-dim", 2), ("ffn", 2))
+    ]
+    return build(built.with_name("tiny.xlsx"), "llama1", *sizes, "--no-baseline")
+
+
+@pytest.mark.parametrize("engine", [pytest.param(name, marks=needs(name)) for name in ENGINE_NAMES])
+def test_stdout_is_json_and_nothing_else(
+    engine: str, tiny: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where an engine prints, or its native code writes to the descriptor, when it loads and when it computes."""
+    module = importlib.import_module(f"sheetgen.engines.{engines._ENGINES[engine][0]}")
+
+    def chattering(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            sys.stdout.write("Unexpected type\n")
+            os.write(1, b"in Map!G7\n")
+            return function(*arguments, **options)
+
+        return call
+
+    for name in {"recompute", "_fit"} & set(vars(module)):
+        monkeypatch.setattr(module, name, chattering(getattr(module, name)))
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "--json", "--engine", engine, str(tiny)])
+    printed, chatter = capfd.readouterr()
+    (report,) = json.loads(printed)
+    assert (stop.value.code, report["engine"], report["equal"], report["error"]) == (0, engine, True, None)
+    assert set(chatter.splitlines()) == {"Unexpected type", "in Map!G7"}  # it chatters nothing of its own
+
+
+def test_all_engines_at_once_print_json_and_nothing_else(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["check", "--json", "--engine", "all", str(tiny)])
+    printed, chatter = capfd.readouterr()
+    assert [report["engine"] for report in json.loads(printed)] == list(filter(engines.available, ENGINE_NAMES[:-1]))
+    assert not chatter
+
+
+def test_stdout_comes_back_after_the_last_of_several_threads(capfd: pytest.CaptureFixture[str]) -> None:
+    first, second = quiet(), quiet()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    os.write(1, b"chatter\n")
+    second.__exit__(None, None, None)
+    os.write(1, b"result\n")
+    sys.stdout.write("printed\n")
+    assert capfd.readouterr() == ("result\nprinted\n", "chatter\n")
 
 
 def _die(_: many.Job) -> str:

@@ -16,6 +16,7 @@ from sheetgen.engines import ENGINES
 from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.families.seq2seq import Seq2Seq
+from sheetgen.model.given import Given
 from sheetgen.sheet.build import Build
 from sheetgen.sheet.formula import Style
 from sheetgen.sheet.pages.config import config_page
@@ -209,7 +210,7 @@ def test_another_word_of_the_sentence_changes_the_translation(tmp_path: Path) ->
 
 
 def test_the_translation_begins_with_the_start_sign() -> None:
-    made = presets.request(presets.find("transformer"), {}, presets.Given(text="a cat", target="eine Katze"))
+    made = presets.request(presets.find("transformer"), {}, Given(text="a cat", target="eine Katze"))
     assert made.texts["encoder.words"] == ["a", "cat"]
     assert made.texts["decoder.words"] == ["<s>", "eine", "Katze"]
     assert made.texts["vocabulary"][:6] == ["<s>", "</s>", "a", "cat", "eine", "Katze"]

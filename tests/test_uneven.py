@@ -9,8 +9,9 @@ from helpers import Made, build, far, ids, sheetgen
 from reference import forward
 
 from sheetgen.cli import _request
-from sheetgen.model.families import as_sizes, run
-from sheetgen.model.presets import Given
+from sheetgen.model.families import run
+from sheetgen.model.given import Given
+from sheetgen.model.settings import Sizes, read
 from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check
 from sheetgen.published.models import Toy, sizes_of
@@ -96,4 +97,4 @@ def test_what_does_not_fit_is_refused(command: str, message: str, tmp_path: Path
     ("five", "five"), ((1, 2), (1, 2)), (2.5, 2.5), (True, True),
 ])  # fmt: skip
 def test_how_lists_are_written(written: object, sizes: object) -> None:
-    assert as_sizes(written) == sizes
+    assert read(Sizes, written) == sizes

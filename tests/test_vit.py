@@ -15,7 +15,8 @@ from helpers import BOTH_ENGINES, build, by_libreoffice, cells_of, edited, in_bo
 
 from sheetgen.base.cells import Range
 from sheetgen.engines import ENGINES
-from sheetgen.model.presets import Given, all_presets, request, ring
+from sheetgen.model.given import Given, ring
+from sheetgen.model.presets import all_presets, request
 from sheetgen.sheet.formula import formulas_of
 from sheetgen.sheet.workbook import defined_name
 from sheetgen.trace.ops import OPS, Array

@@ -11,12 +11,12 @@ from xlsxwriter.worksheet import Worksheet
 
 from sheetgen.base.cells import Range
 from sheetgen.cli import commands
-from sheetgen.xlsx import write
-from sheetgen.xlsx.fast import Sheet
+from sheetgen.xlsx import draft
+from sheetgen.xlsx.worksheet import FastWorksheet
 
 
 class Plain(Worksheet):  # type: ignore[misc]
-    """What `Sheet` has besides, by what XlsxWriter promises to keep."""
+    """What `FastWorksheet` has besides, by what XlsxWriter promises to keep."""
 
     def write_numbers(self, row, column, numbers, look):  # type: ignore[no-untyped-def]
         for at, number in enumerate(numbers, start=column):
@@ -30,8 +30,8 @@ class Plain(Worksheet):  # type: ignore[misc]
 @pytest.mark.parametrize("options", [["attention"], ["gpt2", "--theme", "plain"]], ids=" ".join)
 def test_the_file_is_that_of_xlsxwriter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str]) -> None:
     made = []
-    for sheet in (Sheet, Plain):
-        monkeypatch.setattr(write, "Sheet", sheet)
+    for sheet in (FastWorksheet, Plain):
+        monkeypatch.setattr(draft, "FastWorksheet", sheet)
         path = tmp_path / f"{sheet.__name__}.xlsx"
         result = CliRunner().invoke(commands, ["build", *options, "-o", str(path)])
         assert result.exit_code == 0, result.output
@@ -54,13 +54,13 @@ def written(path: Path, sheet: type[Worksheet], numbers: list[float]) -> bytes:
 
 @pytest.mark.parametrize("numbers", [[0.1, -2.0, 1e-300, 12345678901234567.0], [1.7e308, 1.7e308]])
 def test_numbers_are_those_of_xlsxwriter(tmp_path: Path, numbers: list[float]) -> None:
-    one, other = (written(tmp_path / f"{sheet.__name__}.xlsx", sheet, numbers) for sheet in (Sheet, Plain))
+    one, other = (written(tmp_path / f"{sheet.__name__}.xlsx", sheet, numbers) for sheet in (FastWorksheet, Plain))
     assert one == other
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_what_is_no_number_is_refused(tmp_path: Path, number: float) -> None:
     book = xlsxwriter.Workbook(str(tmp_path / "a.xlsx"))
-    sheet = book.add_worksheet("A", Sheet)
+    sheet = book.add_worksheet("A", FastWorksheet)
     with pytest.raises(TypeError, match="NAN/INF"):
         sheet.write_numbers(0, 0, [1.0, number], None)

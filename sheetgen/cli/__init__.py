@@ -142,6 +142,8 @@ def build(
     """Write the live workbook of PRESET (see `sheetgen presets`), or of the model in a folder."""
     from sheetgen.look.load import load_theme
     from sheetgen.model import presets
+    from sheetgen.model.given import Given
+    from sheetgen.model.settings import parse_setting
     from sheetgen.model.weights import Drawn
     from sheetgen.sheet.build import Build
     from sheetgen.trace.recorder import Source
@@ -150,7 +152,7 @@ def build(
 
     wanted: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     image = None if pixels is None else _image(pixels)
-    given = presets.Given(text, None if tokens is None else _ids(tokens), translation, image)
+    given = Given(text, None if tokens is None else _ids(tokens), translation, image)
     source: Source
     if folder is not None:
         from sheetgen.huggingface.convert import convert
@@ -168,7 +170,7 @@ def build(
         need = "PRESET is missing" if preset is None else "--keep-vocab cuts a checkpoint"
         raise InputError(f"{need}: choose one of `sheetgen presets`, or a checkpoint by --from DIR")
     else:
-        wanted |= dict(map(presets.parse_setting, settings))
+        wanted |= dict(map(parse_setting, settings))
         request = presets.request(presets.find(preset), wanted, given)
         source = Drawn(seed or 0, weights or "byhand", request.texts, request.arrays)
         made = Build(seed=seed or 0, weights=weights or "byhand")
@@ -211,13 +213,13 @@ def compare(
 
     Each is a preset, or in quotes a preset with options of its own: "llama2 --heads 3" "llama2 --heads 4".
     """
-    from sheetgen.model import presets
+    from sheetgen.model.given import Given
     from sheetgen.model.weights import Drawn
     from sheetgen.sheet.build import Build
     from sheetgen.workbooks.compare import Side, workbook
     from sheetgen.xlsx import seal
 
-    given = presets.Given(
+    given = Given(
         text, None if tokens is None else _ids(tokens), translation, None if pixels is None else _image(pixels)
     )
     drawn, sides = Build(seed=seed, weights=weights), []
@@ -271,6 +273,7 @@ def _split(text: str) -> list[str]:
 def _request(words: list[str], given: Any) -> Any:
     """What a preset with options asks for, such as `llama2 --heads 3`; raises InputError naming it."""
     from sheetgen.model import presets
+    from sheetgen.model.settings import parse_setting
 
     try:
         options = _model.make_context("compare", list(words)).params
@@ -278,7 +281,7 @@ def _request(words: list[str], given: Any) -> Any:
         raise InputError(f"{' '.join(words)}: {error.format_message()}") from None
     preset, settings = presets.find(options.pop("preset")), options.pop("settings")
     sizes = {name: value for name, value in options.items() if value is not None}
-    return presets.request(preset, sizes | dict(map(presets.parse_setting, settings)), given)
+    return presets.request(preset, sizes | dict(map(parse_setting, settings)), given)
 
 
 def _save(workbook: Workbook, target: Path) -> None:
@@ -369,6 +372,7 @@ def show(model: str, text: str | None, **sizes: int | None) -> None:
     from sheetgen.engines import EngineError
     from sheetgen.model import presets
     from sheetgen.model.families import run
+    from sheetgen.model.given import Given
     from sheetgen.model.weights import Drawn
     from sheetgen.proof.check import standing
     from sheetgen.xlsx.read import BookError, read_book
@@ -376,7 +380,7 @@ def show(model: str, text: str | None, **sizes: int | None) -> None:
     wanted = {name: value for name, value in sizes.items() if value is not None}
     is_file = Path(model).suffix or Path(model).is_file()
     if model in presets.all_presets() or not is_file:
-        request = presets.request(presets.find(model), wanted, presets.Given(text))
+        request = presets.request(presets.find(model), wanted, Given(text))
         trees = [tree(request.preset.title, run(request.config, Drawn(0, "byhand", request.texts, request.arrays)))]
     elif wanted or text is not None:
         raise InputError(f"{model} has its own sizes and words: only a preset can be given others")
@@ -472,7 +476,7 @@ def _image(path: Path) -> Any:
     import numpy as np
 
     from sheetgen.base.files import opened
-    from sheetgen.model.presets import MOST_PIXELS
+    from sheetgen.model.given import MOST_PIXELS
 
     try:
         with opened(path):

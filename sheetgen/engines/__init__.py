@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from sheetgen.base.cells import Range, cell_name
+from sheetgen.engines.quiet import quiet
 from sheetgen.xlsx.read import Book, check_file
 
 MAX_GRID = 20_000_000  # cells of a sheet from A1 to its last one
@@ -107,7 +108,8 @@ def _lazily(name: str) -> Engine:
             raise EngineUnavailable(f"the engine {name} is not installed: {remedy}")
         if book is None:
             check_file(path)
-        values: Values = import_module(f"{__name__}.{module}").recompute(path, book)
+        with quiet():
+            values: Values = import_module(f"{__name__}.{module}").recompute(path, book)
         return values
 
     return recompute

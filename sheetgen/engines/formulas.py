@@ -23,6 +23,7 @@ import numpy as np
 
 from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import MAX_GRID, EngineError, Values, cut, grid_of
+from sheetgen.engines.quiet import quiet
 from sheetgen.xlsx.parts import MAX_CELLS, MAX_TEXT, ErrorValue
 from sheetgen.xlsx.read import Book, Formula, Sheet, read_book
 
@@ -183,8 +184,11 @@ class _OnDemand(Values):
         return cut(self._shown[area.sheet], area, None)
 
     def _compute(self, wanted: Iterable[int]) -> None:
-        with np.errstate(all="ignore"):  # what overflows becomes #NUM!
-            for group in self._order.groups(wanted):
+        groups = list(self._order.groups(wanted))
+        if not groups:
+            return
+        with quiet(), np.errstate(all="ignore"):  # what overflows becomes #NUM!
+            for group in groups:
                 if len(group) > 1 or group[0] in self._needs[group[0]]:
                     cells = _listed(self._formulas[i].range for i in group)
                     self._problems.append(f"{cells}: a circle, computed from its own result")

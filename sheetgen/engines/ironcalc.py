@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import ironcalc
 
 from sheetgen.engines import EngineError, Values, grid_of
-from sheetgen.engines.libreoffice import drop_cached_values
+from sheetgen.engines.uncached import drop_cached_values
 from sheetgen.xlsx.read import Book
 
 

@@ -7,21 +7,17 @@ run, asks for a hard recalculation. (With its default settings LibreOffice keeps
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
 import tempfile
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from xml.parsers import expat
 
-from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import EngineError, EngineUnavailable, Values, grid_of, soffice
-from sheetgen.xlsx.read import MAX_CELLS, Book, read_values
+from sheetgen.engines.uncached import Change, drop_cached_values
+from sheetgen.xlsx.read import Book, read_values
 
-Change = Callable[[str, bytes], bytes]  # the name of a part and its content → the content that it shall have
 TIMEOUT = 300  # seconds; a start takes one, 50,000 formulas another
 
 _ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -111,79 +107,3 @@ def _run(command: list[str], what: str) -> None:
             raise
     if process.returncode != 0:
         raise EngineError(f"LibreOffice failed on {what}: {' '.join(output.split())[:300]}")
-
-
-def drop_cached_values(path: Path, target: Path, change: Change | None = None) -> None:
-    """Copies a workbook without the values of the cells that formulas fill, those of arrays included."""
-    try:
-        with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
-            for part in source.infolist():
-                content = source.read(part)
-                if part.filename.startswith("xl/worksheets/") and part.filename.endswith(".xml"):
-                    content = _without_cached_values(content)
-                copy.writestr(part.filename, change(part.filename, content) if change else content)
-    except (OSError, zipfile.BadZipFile, expat.ExpatError) as error:
-        raise EngineError(f"{path} cannot be read: {error}") from None
-
-
-_TYPE = re.compile(rb"""\st\s*=\s*("[^"]*"|'[^']*')""")
-
-
-def _without_cached_values(xml: bytes) -> bytes:
-    """A worksheet without the `<v>` of its formula cells, and with empty cells where array formulas will fill in.
-
-    expat tells where these elements stand, and their bytes are cut out; writing a parsed tree anew would
-    rename the prefixes that `mc:Ignorable` names.
-    """
-    parser = expat.ParserCreate(namespace_separator=" ")
-    cuts: list[tuple[int, int]] = []  # of the bytes to drop
-    covered: set[tuple[int, int]] = set()  # by arrays; the file has the formula before the other cells
-    cell = ""
-    contents: int | None = None  # where those of a covered cell begin
-    computed = False
-    begin = 0
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal cell, contents, computed, begin
-        match tag.rpartition(" ")[2]:
-            case "c":
-                cell = attributes.get("r", "")
-                computed = False
-                contents = None
-                here = parse_range(cell, "") if covered else None
-                if here is not None and (here.top, here.left) in covered:
-                    first = parser.CurrentByteIndex
-                    contents = xml.index(b">", first) + 1
-                    if found := _TYPE.search(xml, first, contents):  # a type without a value counts as a text
-                        cuts.append(found.span())
-            case "f":
-                computed = contents is None
-                if attributes.get("t") == "array" and (area := parse_range(attributes.get("ref", cell), "")):
-                    cover(area)
-            case "v":
-                begin = parser.CurrentByteIndex
-
-    def cover(area: Range) -> None:
-        if len(covered) + area.rows * area.columns > MAX_CELLS:
-            raise EngineError(f"the array formulas up to {area.a1} fill more than {MAX_CELLS} cells")
-        for row in range(area.top, area.bottom + 1):
-            covered.update((row, column) for column in range(area.left, area.right + 1))
-
-    def end(tag: str) -> None:
-        match tag.rpartition(" ")[2]:
-            case "c" if contents is not None and xml[contents - 2 : contents] != b"/>":
-                cuts.append((contents, parser.CurrentByteIndex))
-            case "v" if computed:
-                opened = xml.index(b">", begin)
-                empty = xml[opened - 1 : opened] == b"/"  # `<v/>` has no end tag
-                cuts.append((begin, 1 + (opened if empty else xml.index(b">", parser.CurrentByteIndex))))
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.Parse(xml, True)
-    kept = []
-    position = 0
-    for first, last in cuts:
-        kept.append(xml[position:first])
-        position = last
-    return b"".join([*kept, xml[position:]])

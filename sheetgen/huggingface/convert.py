@@ -15,7 +15,8 @@ from sheetgen.base.errors import InputError
 from sheetgen.huggingface.architectures import ARCHITECTURES, Architecture, Part, Parts, Settings
 from sheetgen.huggingface.files import CONFIG, Checkpoint, open_checkpoint, read_json
 from sheetgen.model.families import Config
-from sheetgen.model.presets import INPUTS, LONGEST_WORD, Given, Preset, Request, refuse_unread
+from sheetgen.model.given import LONGEST_WORD, SENTENCE, Given
+from sheetgen.model.presets import Preset, Request
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 
@@ -108,7 +109,7 @@ def convert(folder: Path, given: Given, layers: int | None = None, keep: str | N
     if layers is not None:
         values["n_layers"] = _fewer(layers, values["n_layers"])
     kept = None
-    if architecture.family.inputs == "sentence":
+    if architecture.family.inputs is SENTENCE:
         vocabulary = Vocabulary(folder, values["vocab_size"])
         kept = None if keep is None else vocabulary.ids(keep)
         texts = vocabulary.texts(given, kept, values.get("n_positions"))
@@ -117,10 +118,11 @@ def convert(folder: Path, given: Given, layers: int | None = None, keep: str | N
     elif keep is not None:
         raise InputError(f"--keep-vocab: a model of type {kind} has no vocabulary: leave it out")
     else:
-        texts, arrays = INPUTS[architecture.family.inputs][1](values, values, given)
-        texts |= architecture.texts(settings)
+        prepared = architecture.family.inputs.prepare(values, values, given)
+        texts, arrays = prepared.texts | architecture.texts(settings), prepared.arrays
+        values |= prepared.sizes
     config = _family(settings, architecture, values)
-    refuse_unread(str(kind), architecture.family, given)
+    architecture.family.inputs.refuse_unread(str(kind), given)
     parts = architecture.parts(config, names)
     _fits(folder, config, parts, full)
     source = Stored(checkpoint, parts, names, kept, texts, arrays)
@@ -146,7 +148,7 @@ def _settings(checkpoint: Checkpoint, architecture: Architecture) -> Settings:
 
 
 def _family(settings: Settings, architecture: Architecture, values: Mapping[str, Any]) -> Config:
-    counted = {"n_tokens": 1} if architecture.family.inputs == "sentence" else {}
+    counted = {"n_tokens": 1} if architecture.family.inputs is SENTENCE else {}
     try:
         return architecture.family(**counted | dict(values))
     except InputError as error:

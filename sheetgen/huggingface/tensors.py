@@ -7,7 +7,11 @@ import math
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from sheetgen.model.families import Decoder, Mixture, Vit
+from sheetgen.model.families import Decoder, Llama4, Mixture, Vit
+from sheetgen.model.families.feed_forward import FeedForward
+from sheetgen.model.families.grouped_query import GroupedQuery
+from sheetgen.model.families.mixture import Experts
+from sheetgen.model.families.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def split(names: Sequence[str], sizes: Sequence[int]) -> list[tuple[str, int, in
     return [(names[0], start, sum(sizes)) for start in itertools.accumulate(sizes[:-1], initial=0)]
 
 
-def decoder_parts(c: Decoder, names: Naming, stored: Container[str]) -> Parts:
+def decoder_parts(c: Decoder | Mixture | Llama4, names: Naming, stored: Container[str]) -> Parts:
     """Every red block of a decoder; `stored` decides where a checkpoint may name things in one way or another."""
     parts = {"W_E": Part(names.embedding, (c.vocab_size, c.d_model), c.vocab_size)}
     if c.positions == "learned":
@@ -92,7 +96,7 @@ def decoder_parts(c: Decoder, names: Naming, stored: Container[str]) -> Parts:
     return parts
 
 
-def norm_parts(c: Decoder, scope: str, norm: str, name: str) -> Parts:
+def norm_parts(c: Stack, scope: str, norm: str, name: str) -> Parts:
     """Gain and, of a LayerNorm, bias."""
     both = layer_norm_parts(scope, norm, name, c.d_model)
     return both if c.norm == "layer" else dict(list(both.items())[:1])
@@ -107,7 +111,7 @@ def layer_norm_parts(scope: str, norm: str, name: str, size: int) -> Parts:
     }
 
 
-def attention_parts(c: Decoder, scope: str, at: str, names: Naming) -> Parts:
+def attention_parts(c: GroupedQuery, scope: str, at: str, names: Naming) -> Parts:
     """Queries of each head, keys and values of each head or group of heads, the projection back, the QK norms."""
     parts: Parts = {}
     h, sizes = c.head_dim, (c.n_heads * c.head_dim, c.n_kv_heads * c.head_dim, c.n_kv_heads * c.head_dim)
@@ -129,9 +133,9 @@ def attention_parts(c: Decoder, scope: str, at: str, names: Naming) -> Parts:
     return parts
 
 
-def feed_forward_parts(c: Decoder, i: int, at: str, names: Naming, stored: Container[str]) -> Parts:
+def feed_forward_parts(c: FeedForward, i: int, at: str, names: Naming, stored: Container[str]) -> Parts:
     """One network, or the router, the shared expert and all routed ones."""
-    if not isinstance(c, Mixture):
+    if not isinstance(c, Experts):
         return network_parts(c, f"layer_{i}.ffn", f"{at}.{names.mlp}", names, c.d_ff)
     if (i + 1) % c.moe_every:
         return network_parts(c, f"layer_{i}.ffn", f"{at}.{names.mlp}", names, c.d_ff_dense)
@@ -153,7 +157,7 @@ def feed_forward_parts(c: Decoder, i: int, at: str, names: Naming, stored: Conta
     return parts
 
 
-def expert(c: Mixture, name: str, rows: int, columns: int, e: int | None, names: Naming) -> Callable[[int, int], Part]:
+def expert(c: Experts, name: str, rows: int, columns: int, e: int | None, names: Naming) -> Callable[[int, int], Part]:
     """(rows, first row) → a matrix of an expert, stored by itself or as the e-th of all in one tensor."""
     turned = names.fused_transposed and e is not None
     front = () if e is None else (c.n_experts,)
@@ -161,7 +165,7 @@ def expert(c: Mixture, name: str, rows: int, columns: int, e: int | None, names:
     return lambda count, start: Part(name, shape, count, start, e, turned)
 
 
-def network_parts(c: Decoder, scope: str, at: str, names: Naming, hidden: int) -> Parts:
+def network_parts(c: FeedForward, scope: str, at: str, names: Naming, hidden: int) -> Parts:
     """W_gate (with a gate), W_up and W_down of one feed-forward network."""
     letters = ("W_gate", "W_up") if c.gated else ("W_up",)
     places = split([f"{at}.{name}" for name in names.tops], [hidden] * len(letters))

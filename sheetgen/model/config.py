@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, get_args, get_type_hints
+from typing import Any, ClassVar
 
 from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS
 from sheetgen.base.errors import InputError
 from sheetgen.model import rounding as precision
 from sheetgen.model.controls import Controls
+from sheetgen.model.given import SENTENCE, Inputs
 from sheetgen.model.rounding import Precision
+from sheetgen.model.settings import Cell, kinds, read, verify, written
 from sheetgen.trace.recorder import Source, Trace, scope
 
-MOST = 10**9  # of any size; of what is counted one by one, as many as a sheet has rows
 COLDEST = 0.001  # temperature: 0 cannot divide
-COUNTS = {"n_layers", "n_heads", "n_kv_heads", "n_experts"}
 
 
-def setting(default: Any, doc: str, low: float = 1) -> Any:
-    """A field of a family: its default, its sentence for the Config sheet, its smallest value."""
-    return field(default=default, metadata={"doc": doc, "low": low})
+def setting(default: Any, doc: str, low: float = 1, bias: tuple[Any, Any] | None = None) -> Any:
+    """A field of a family: its default, its sentence for the Config sheet, its smallest value.
+
+    bias: what it is without and with biases, when all matrices shall have one or none.
+    """
+    return field(default=default, metadata={"doc": doc, "low": low, "bias": bias})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,7 @@ class Config:
     """A family: its fields are the rows of the Config sheet, `forward` is the model."""
 
     family: ClassVar[str]
-    inputs: ClassVar[str] = "sentence"  # what the model is given: an entry of `presets.INPUTS`
-
+    inputs: ClassVar[Inputs] = SENTENCE  # what the model is given
     rounds: ClassVar[bool] = True  # whether `precision` rounds its results; otherwise it has its own use for it
 
     controls: str = setting(
@@ -62,9 +63,9 @@ class Config:
         return dataclasses.fields(cls)
 
     def __post_init__(self) -> None:
-        kinds = get_type_hints(type(self))  # slow: once, not for every field
+        types = kinds(type(self))
         for f in self.settings():
-            _check_type(f, kinds[f.name], getattr(self, f.name))
+            verify(f, types[f.name], getattr(self, f.name))
 
     def forward(self, controls: Controls) -> None:
         """Compute the model once; each named tensor enters the open trace."""
@@ -80,33 +81,42 @@ class Config:
         def size(name: str) -> int:
             return int(getattr(self, name, 1))
 
-        heads = size("n_heads") * min([size("head_dim"), *getattr(self, "value_dims", ())])
-        rows = size("n_layers") * max(heads, size("d_ff"), size("n_experts"))
-        return max(rows, size("n_labels"), size("vocab_size")), max(size("d_model"), size("d_ff"), heads)
+        n_heads = min(getattr(self, "heads_by_layer", ()) or (size("n_heads"),))
+        hidden = min([size("d_ff"), *getattr(self, "d_ff_by_layer", ()), *getattr(self, "expert_widths", ())])
+        heads = n_heads * min([size("head_dim"), *getattr(self, "value_dims", ())])
+        rows = size("n_layers") * max(heads, hidden, size("n_experts"))
+        return max(rows, size("n_labels"), 2 * size("vocab_size")), max(size("d_model"), hidden)
 
     def prediction(self, trace: Trace) -> str:
         """What the model says about its input, in a line."""
         raise NotImplementedError
 
 
-ALIKE = "alike"  # how Config says that a list is empty
-Sizes = tuple[int, ...]  # one for each head, expert or layer; () when all are alike
+# --- the sheet Config --------------------------------------------------------------------------------------------
 
 
-def as_sizes(value: Any) -> Any:
-    """A list of sizes as people write it (`5,3,3`, `5 3 3`, [5, 3, 3], 5, alike); anything else as it is."""
-    if isinstance(value, str):
-        words = [] if value.strip().lower() == ALIKE else re.split(r"[\s,;]+", value.strip())
-        return tuple(map(int, words)) if all(map(str.isdecimal, words)) else value
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
-        return (int(value),)
-    return tuple(value) if isinstance(value, list) else value
+def encode(config: Config) -> dict[str, Cell]:
+    """Every setting of a model as its cell on the sheet Config."""
+    return {f.name: written(getattr(config, f.name)) for f in config.settings()}
 
 
-def each(sizes: Sizes, name: str, count: int, what: str) -> None:
-    """Raise InputError when a list of sizes has not one for each of `count` parts."""
-    if sizes and len(sizes) != count:
-        raise InputError(f"{name} has {len(sizes)} sizes, but there are {count} {what}: give one for each, or none")
+def decode(family: type[Config], cells: Mapping[str, Any]) -> Config:
+    """The model of this family whose settings these are: cells of Config, also edited or saved by another program.
+
+    Raises InputError that names the row. A row of a later version that an old workbook lacks would get its value here.
+    """
+    for f in family.settings():
+        if f.name not in cells:
+            raise InputError(f"Config has no row {f.name!r}: put it back, or build the workbook anew")
+    try:
+        config = family(**{name: read(kind, cells[name]) for name, kind in kinds(family).items()})
+        fit_a_worksheet(config)
+    except InputError as error:
+        raise InputError(f"Config: {error}") from error
+    return config
+
+
+# --- a model -----------------------------------------------------------------------------------------------------
 
 
 def run(config: Config, source: Source) -> Trace:
@@ -169,21 +179,3 @@ def divisors(n: int) -> list[int]:
     """All whole numbers that divide n, ascending."""
     small = [k for k in range(1, math.isqrt(n) + 1) if n % k == 0]
     return small + [n // k for k in reversed(small) if k * k < n]
-
-
-def _check_type(f: dataclasses.Field[Any], kind: Any, value: Any) -> None:
-    """A field must have the type it is declared with, and be no smaller than allowed."""
-    choices = get_args(kind)
-    if kind == Sizes:
-        if not isinstance(value, tuple) or any(type(size) is not int or size < 1 for size in value):
-            raise InputError(f"{f.name} {value!r} is not a list of sizes: write whole numbers from 1 on, such as 5,3,3")
-    elif choices:
-        if value not in choices:
-            raise InputError(f"{f.name} {value!r} is not known: choose {' or '.join(choices)}")
-    elif type(value) is not kind:
-        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
-        raise InputError(f"{f.name} {value!r} is not {wanted}")
-    elif kind in (int, float) and not f.metadata["low"] <= value < float("inf"):
-        raise InputError(f"{f.name} {value} is too small: it must be at least {f.metadata['low']}")
-    elif kind is int and value > (most := MAX_ROWS if f.name in COUNTS else MOST):
-        raise InputError(f"{f.name} {value} is too large: it must be at most {most}")

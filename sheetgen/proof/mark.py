@@ -12,7 +12,6 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
@@ -21,6 +20,7 @@ from sheetgen.base.cells import Range, cell_name, parse_range
 from sheetgen.base.errors import InputError
 from sheetgen.look import theme
 from sheetgen.proof.report import Difference, Report
+from sheetgen.xlsx.splice import Element, Splice, elements
 
 LONGEST_NOTE = 255  # letters that an input message may have
 # What follows conditional formats and input messages in a worksheet, in the order that the format demands.
@@ -31,16 +31,6 @@ AFTER_NOTES = (
     *("drawingHF", "picture", "oleObjects", "controls", "webPublishItems", "tableParts", "extLst"),
 )
 AFTER_DXFS = ("tableStyles", "colors", "extLst")
-
-
-@dataclass(frozen=True)
-class _Element:
-    """Where a child of the root stands among the bytes: its start tag, and its end."""
-
-    name: str
-    attributes: dict[str, str]
-    begin: int
-    end: int
 
 
 def mark(path: Path, report: Report, target: Path) -> int:
@@ -104,46 +94,19 @@ def _parts(book: zipfile.ZipFile) -> dict[str, str]:
     return {name: targets[i] for name, i in names.items() if targets.get(i) in existing}
 
 
-def _children(path: Path, xml: bytes) -> list[_Element]:
-    """The children of the root in their order; InputError when they have prefixes, as some programs write them."""
-    parser = expat.ParserCreate()
-    found: list[_Element] = []
-    depth = 0
-    begin = 0
-    attributes_of: dict[str, str] = {}
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, begin, attributes_of
-        if depth == 0 and ":" in tag:
-            raise InputError(f"{path} cannot be marked: save it once with Excel or LibreOffice")
-        if depth == 1:
-            begin, attributes_of = parser.CurrentByteIndex, attributes
-        depth += 1
-
-    def end(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-        if depth <= 1:
-            at = parser.CurrentByteIndex
-            closing = xml[at : at + 2] == b"</"
-            found.append(_Element(tag, attributes_of, begin, xml.index(b">", at) + 1 if closing else at))
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.Parse(xml, True)
-    *children, root = found
-    # Of an element without contents expat tells the same place twice; it ends where the next one begins, or before.
-    whole = [
-        _Element(c.name, c.attributes, c.begin, xml.index(b">", c.begin) + 1 if c.end <= c.begin else c.end)
-        for c in children
-    ]
-    return [*whole, _Element(root.name, {}, xml.rindex(b"</"), len(xml))]
+def _children(path: Path, xml: bytes) -> list[Element]:
+    """The children of the root in their order, then the root; InputError where they are written with prefixes."""
+    found = list(elements(xml, deepest=1))
+    if ":" in found[-1].tag:
+        raise InputError(f"{path} cannot be marked: save it once with Excel or LibreOffice")
+    return found
 
 
-def _before(children: Sequence[_Element], names: Iterable[str]) -> int:
+def _before(children: Sequence[Element], names: Iterable[str]) -> int:
     """Where the first of these elements begins, or the root ends."""
     wanted = set(names)
-    return next((child.begin for child in children if child.name in wanted), children[-1].begin)
+    *_, root = children
+    return next((child.begin for child in children if child.name in wanted), root.closing)
 
 
 def _with_looks(path: Path, xml: bytes) -> tuple[bytes, int]:
@@ -156,14 +119,18 @@ def _with_looks(path: Path, xml: bytes) -> tuple[bytes, int]:
     ).encode()
     children = _children(path, xml)
     dxfs = next((child for child in children if child.name == "dxfs"), None)
-    if dxfs is None:
-        at = _before(children, AFTER_DXFS)
-        return xml[:at] + b'<dxfs count="2">' + looks + b"</dxfs>" + xml[at:], 0
-    inside = xml[dxfs.begin : dxfs.end]
-    count = len(re.findall(rb"<dxf[ />]", inside))
-    contents = b"" if inside.endswith(b"/>") else inside[inside.index(b">") + 1 : inside.rindex(b"</")]
-    made = f'<dxfs count="{count + 2}">'.encode() + contents + looks + b"</dxfs>"
-    return xml[: dxfs.begin] + made + xml[dxfs.end :], count
+    begin, end, contents = _contents(xml, dxfs, _before(children, AFTER_DXFS))
+    count = len(re.findall(rb"<dxf[ />]", contents))
+    styles = Splice(xml)
+    styles.put(begin, end, f'<dxfs count="{count + 2}">'.encode() + contents + looks + b"</dxfs>")
+    return styles.done(), count
+
+
+def _contents(xml: bytes, existing: Element | None, here: int) -> tuple[int, int, bytes]:
+    """Where an element stands and what it contains; an empty one `here`, when it does not exist."""
+    if existing is None:
+        return here, here, b""
+    return existing.begin, existing.end, xml[existing.opened : existing.closing]
 
 
 def _marked(path: Path, xml: bytes, differences: list[Difference], first: int) -> bytes:
@@ -177,14 +144,11 @@ def _marked(path: Path, xml: bytes, differences: list[Difference], first: int) -
         for i, d in enumerate(differences, start=1)
     ).encode()
     existing = next((child for child in children if child.name == "dataValidations"), None)
-    old = b"" if existing is None else xml[existing.begin : existing.end]
+    here, after, contents = _contents(xml, existing, _before(children, AFTER_NOTES))
     sheet = differences[0].range.sheet
-    refs = (ref.decode(errors="replace") for text in re.findall(rb'sqref="([^"]*)"', old) for ref in text.split())
+    refs = (ref.decode(errors="replace") for text in re.findall(rb'sqref="([^"]*)"', contents) for ref in text.split())
     taken = [area for area in (parse_range(ref, sheet) for ref in refs) if area]
     notes = [_note(d, differences) for d in differences if not any(d.range.meets(area) for area in taken)]
-    here = existing.begin if existing else _before(children, AFTER_NOTES)
-    after = existing.end if existing else here
-    contents = b"" if existing is None or old.endswith(b"/>") else old[old.index(b">") + 1 : old.rindex(b"</")]
     count = len(re.findall(rb"<dataValidation[ >]", contents)) + len(notes)
     validations = b""
     if count:
@@ -196,7 +160,10 @@ def _marked(path: Path, xml: bytes, differences: list[Difference], first: int) -
         lambda found: found[1] + str(int(found[2]) + len(differences)).encode(),
         xml[at:here],
     )
-    return xml[:at] + rules + between + validations + xml[after:]
+    marked = Splice(xml)
+    marked.put(at, here, rules + between)
+    marked.put(here, after, validations)
+    return marked.done()
 
 
 def _note(difference: Difference, differences: list[Difference]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,7 +14,8 @@ from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.base.lang import ENGLISH, catalogues, everywhere
 from sheetgen.engines import Values
-from sheetgen.model.families import FAMILIES, Config, as_sizes, fit_a_worksheet, run
+from sheetgen.model.config import Config, decode, run
+from sheetgen.model.families import FAMILIES
 from sheetgen.proof.notation import Notation
 from sheetgen.proof.resized import Resized
 from sheetgen.sheet.names import CONFIG, MODEL
@@ -65,24 +65,10 @@ def config_of(settings: dict[str, Any], path: Path) -> Config:
     if family is None:
         known = ", ".join(FAMILIES)
         raise InputError(f"{path}: Config says family {settings.get('family')!r}; this sheetgen knows {known}")
-    values = {}
-    for f in dataclasses.fields(family):
-        if f.name not in settings:
-            raise InputError(f"{path}: Config has no row {f.name!r}: put it back, or build the workbook anew")
-        value = settings[f.name]
-        if str(f.type) == "Sizes":
-            value = as_sizes(value)
-        elif str(f.type) == "bool":
-            value = {"yes": True, "no": False}.get(str(value).lower(), value)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            value = float(value) if str(f.type) == "float" else int(value) if value == int(value) else value
-        values[f.name] = value
     try:
-        config = family(**values)
-        fit_a_worksheet(config)
+        return decode(family, settings)
     except InputError as error:
-        raise InputError(f"{path}: Config: {error}") from error
-    return config
+        raise InputError(f"{path}: {error}") from error
 
 
 def rebuilt(config: Config, workbook: WorkbookSource) -> Trace:

@@ -16,6 +16,7 @@ import numpy as np
 
 from sheetgen.base.errors import InputError
 from sheetgen.model.families import FAMILIES, Config, run
+from sheetgen.model.settings import kinds
 from sheetgen.text.equation import equation_of, shape_of
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
@@ -174,11 +175,11 @@ def _neutral(name: str, start: Mapping[str, Any], goal: Mapping[str, Any]) -> An
 def _rank(family: type[Config]) -> Any:
     """Order of the steps: the family, what is another equation, what is another size; each as the family lists them."""
     fields = {f.name: i for i, f in enumerate(family.settings())}
-    hints = {f.name: str(f.type) for f in family.settings()}
+    types = kinds(family)
     first = ("gated",)  # before the curve, which is then put down to itself
 
     def rank(name: str) -> tuple[bool, bool, bool, int]:
-        return name != FAMILY, name not in first, hints.get(name) in ("int", "float"), fields.get(name, -1)
+        return name != FAMILY, name not in first, types.get(name) in (int, float), fields.get(name, -1)
 
     return rank
 

@@ -319,7 +319,6 @@ def _put(sheet: Table, path: str, row: int, column: int, number_format: str) -> 
 def refuse_unlike(sides: Sequence[Side]) -> None:
     """Raise InputError when the two models are not given the same kind of thing."""
     kinds = [side.request.config.inputs for side in sides]
-    if kinds[0] != kinds[1]:
-        given = {"sentence": "a sentence", "image": "an image", "translation": "a sentence and its translation"}
-        told = " but ".join(f"{s.name} reads {given[kind]}" for s, kind in zip(sides, kinds, strict=True))
+    if kinds[0] is not kinds[1]:
+        told = " but ".join(f"{side.name} reads {kind.what}" for side, kind in zip(sides, kinds, strict=True))
         raise InputError(f"{told}: compare models that are given the same")

@@ -22,6 +22,7 @@ from sheetgen.look.load import LIGHT
 from sheetgen.look.theme import Theme
 from sheetgen.model import presets
 from sheetgen.model.families import run
+from sheetgen.model.given import Given
 from sheetgen.model.weights import Drawn
 from sheetgen.model.weights import Style as Weights
 from sheetgen.published.table import PUBLISHED, Columns
@@ -249,7 +250,7 @@ def _place_all(tour: Tour, drawn: Build, weights: Weights) -> Iterator[Placed]:
     for number, step in enumerate(tour.steps, start=1):
         if step.preset is None:
             continue
-        given = presets.Given(text=step.text, target=step.target)
+        given = Given(text=step.text, target=step.target)
         try:
             request = presets.request(presets.find(step.preset), step.settings, given)
         except InputError as error:

@@ -1,6 +1,6 @@
 """Families: the sizes a model may have, and its forward pass; each is one frozen dataclass (see `model.config`)."""
 
-from sheetgen.model.config import MOST, Config, as_sizes, divisors, fit_a_worksheet, run
+from sheetgen.model.config import Config, divisors, fit_a_worksheet, run
 from sheetgen.model.families.attention import Attention
 from sheetgen.model.families.decoder import Decoder
 from sheetgen.model.families.llama4 import Llama4
@@ -22,13 +22,11 @@ FAMILIES: dict[str, type[Config]] = {
 
 __all__ = [
     "FAMILIES",
-    "MOST",
     "Config",
     "Decoder",
     "Llama4",
     "Mixture",
     "Vit",
-    "as_sizes",
     "divisors",
     "fit_a_worksheet",
     "run",

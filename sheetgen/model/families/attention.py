@@ -66,7 +66,7 @@ class Attention(Config):
             (x.named("X_mixed") @ pattern).named("z")
         with scope("step_2", "Step 2, learned: what a token seeks (Q), shows (K), gives (V)"):
             x_here = x.named("X")
-            q, k, v = (self.project(name, x_here) for name in "QKV")
+            q, k, v = (nn.project(name, self.head_dim, x_here, weight).named(name) for name in "QKV")
             scores = nn.score(q, k, c)
             pattern = nn.softmax(scores, "pattern", c)
             (v.named("V_mixed") @ pattern).named("z")
@@ -74,10 +74,6 @@ class Attention(Config):
             hidden = masked(mask, scores.named("scores")).named("masked", "beside")
             pattern = nn.softmax(hidden, "pattern", c)
             (v.named("V_mixed") @ pattern).named("z")
-
-    def project(self, name: str, x: Tensor) -> Tensor:
-        """W·X. [d, T] → [h, T]."""
-        return (weight(f"W_{name}", self.head_dim, x.rows, axes=("head_dim", "d_model")) @ x).named(name)
 
 
 def embed(n_tokens: int, vocab_size: int, d_model: int) -> Tensor:

@@ -1,26 +1,29 @@
-"""Llama 4: a mixture of experts whose layers see a chunk of the sentence, or all of it without RoPE."""
+"""Llama 4: a mixture of experts whose attention sees a chunk of the sentence, or all of it without RoPE."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from sheetgen.model import nn
 from sheetgen.model.config import declare_sight, setting
 from sheetgen.model.controls import Controls
-from sheetgen.model.families.decoder import Context
-from sheetgen.model.families.mixture import Mixture
+from sheetgen.model.families.grouped_query import GroupedQuery
+from sheetgen.model.families.mixture import Experts
+from sheetgen.model.families.stack import Context
 from sheetgen.trace.tensor import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Llama4(Mixture):
-    """Llama 4 (Scout, Maverick): a sigmoid gate on the expert's input, chunked attention, layers without RoPE.
+class Sharpened(Context):
+    """With the factor of the queries on layers without RoPE [1, T]."""
 
-    Source: transformers/models/llama4/modeling_llama4.py; meta-llama/llama-models models/llama4.
-    """
+    temperature: Tensor
 
-    family: ClassVar[str] = "llama4"
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkedAttention(GroupedQuery):
+    """Grouped-query attention whose layers see their own chunk, with RoPE, or all earlier tokens, without."""
 
     nope_every: int = setting(2, "Every n-th layer has no RoPE and sees all earlier tokens.")
     attention_chunk_size: int = setting(4, "Layers with RoPE see only their own chunk of tokens; a control.")
@@ -35,11 +38,12 @@ class Llama4(Mixture):
     def is_local(self, i: int) -> bool:
         return self.has_rope(i)
 
-    def more(self, context: Context) -> Context:
+    def context(self, key: Tensor, query: Tensor, controls: Controls) -> Context:
+        context = super().context(key, query, controls)
         if not self.temperature:
             return context
-        row = nn.llama4_temperature(context.position, self.attn_scale, self.floor_scale)
-        return replace(context, temperature=row)
+        row = nn.llama4_temperature(query, self.attn_scale, self.floor_scale)
+        return Sharpened(**vars(context), temperature=row)
 
     def has_rope(self, i: int) -> bool:
         """Whether layer i turns its queries and keys."""
@@ -49,6 +53,16 @@ class Llama4(Mixture):
         if self.has_rope(i):
             x = super().prepare(i, x, name, context)
             return nn.unit_rms(x, context.controls["norm_eps"], name) if self.qk_norm == "unit" else x
-        if context.temperature is not None and name == "Q":
+        if isinstance(context, Sharpened) and name == "Q":
             return (x * context.temperature).named("Q_temp", "beside")
         return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Llama4(ChunkedAttention, Experts):
+    """Llama 4 (Scout, Maverick): chunked attention, and experts whose sigmoid gate acts on what goes in.
+
+    Source: transformers/models/llama4/modeling_llama4.py; meta-llama/llama-models models/llama4.
+    """
+
+    family: ClassVar[str] = "llama4"

@@ -1,4 +1,4 @@
-"""Decoders whose feed-forward blocks are mixtures of experts: Mixtral, and the base of Llama 4."""
+"""Mixtures of experts as the feed-forward blocks of a decoder."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import ClassVar, Literal
 
 from sheetgen.base.errors import InputError
 from sheetgen.model import nn
-from sheetgen.model.config import Sizes, each, setting
+from sheetgen.model.config import setting
 from sheetgen.model.controls import Controls
-from sheetgen.model.families.decoder import Context, Decoder
+from sheetgen.model.families.feed_forward import FeedForward
+from sheetgen.model.families.grouped_query import GroupedQuery
+from sheetgen.model.families.stack import Context
+from sheetgen.model.settings import Sizes, each
 from sheetgen.trace.recorder import scope
 from sheetgen.trace.tensor import Tensor, weight
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mixture(Decoder):
-    """A decoder whose feed-forward blocks are mixtures of experts (Mixtral; base of Llama 4).
+class Experts(FeedForward):
+    """A feed-forward block of experts: Σₑ gₑ · Eₑ(x), where a router says how much each counts for a token.
 
     Source: Jiang et al. 2024, arXiv:2401.04088; transformers/models/mixtral/modeling_mixtral.py.
     """
-
-    family: ClassVar[str] = "mixture"
 
     n_experts: int = setting(4, "Routed experts per mixture layer.")
     top_k: int = setting(2, "Experts that each token is sent to; a control, live in the sheet.")
@@ -49,10 +50,9 @@ class Mixture(Decoder):
             raise InputError("d_ff_by_layer is for models without experts: use expert_widths, or --set d_ff_dense=…")
 
     def uneven(self) -> int:
-        d, matrices = self.d_model, 3 if self.gated else 2
-        more = 0
+        d, more = self.d_model, 0
         for width, out in zip(self.widths(), self.outputs(), strict=True):
-            more += (width - self.d_ff) * (matrices * d + (matrices - 1) * self.mlp_bias)
+            more += (width - self.d_ff) * self.per_unit
             if out != d:
                 more += (out - d) * (width + self.mlp_bias) + d * out
         return super().uneven() + more * sum(map(self.has_experts, range(self.n_layers)))
@@ -64,16 +64,6 @@ class Mixture(Decoder):
     def outputs(self) -> Sizes:
         """Width of what each expert gives before it is projected back."""
         return self.expert_outputs or (self.d_model,) * self.n_experts
-
-    def least_hidden(self) -> int:
-        mixtures = self.n_layers // self.moe_every
-        experts = sum(self.expert_widths) or self.n_experts * self.d_ff
-        return mixtures * experts + (self.n_layers - mixtures) * self.d_ff_dense
-
-    def widest_hidden(self) -> int:
-        mixtures = self.n_layers // self.moe_every
-        widest = max(self.expert_widths, default=self.d_ff) if mixtures else 0
-        return max(widest, self.d_ff_dense if mixtures < self.n_layers else 0)
 
     def more_sizes(self) -> dict[str, float]:
         dense = self.n_layers - self.n_layers // self.moe_every
@@ -123,3 +113,10 @@ class Mixture(Decoder):
         if y.rows == self.d_model:
             return y
         return (weight("W_back", self.d_model, y.rows, axes=("d_model", "")) @ y).named("back")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(GroupedQuery, Experts):
+    """A decoder of grouped-query attention and mixtures of experts: Mixtral."""
+
+    family: ClassVar[str] = "mixture"

@@ -13,8 +13,10 @@ import numpy as np
 from sheetgen.base.errors import InputError
 from sheetgen.model import nn
 from sheetgen.model.config import divisors, setting
-from sheetgen.model.controls import Controls, times
-from sheetgen.model.families.decoder import Context, Decoder
+from sheetgen.model.controls import Controls
+from sheetgen.model.families.feed_forward import FeedForward
+from sheetgen.model.families.grouped_query import GroupedQuery
+from sheetgen.model.families.stack import Context
 from sheetgen.trace.recorder import scope, section
 from sheetgen.trace.tensor import (
     Tensor,
@@ -60,17 +62,14 @@ def enough_words(n_tokens: int, block: int) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nsa(Decoder):
-    """A decoder with native sparse attention: z = g_c·compressed + g_s·selected + g_w·window, g = σ(W·x).
+class SparseAttention(GroupedQuery):
+    """Native sparse attention: z = g_c·compressed + g_s·selected + g_w·window, g = σ(W·x).
 
     Source: Yuan et al. 2025, arXiv:2502.11089, equations 5–12. Keys and values are shared by the three branches and
     the gates are one linear map, as public implementations have it (fla-org/native-sparse-attention;
     XunhaoLai/native-sparse-attention-triton, whose order of compression and RoPE is `rope_blocks` = "after").
     """
 
-    family: ClassVar[str] = "nsa"
-
-    n_layers: int = setting(1, "Number of layers, one below the other.")
     block: int = setting(2, "Tokens in a block that is compressed to one key and one value.")
     stride: int = setting(1, "Tokens from the start of one such block to the next; less than block: they overlap.")
     select_block: int = setting(2, "Tokens in a block that is selected; a multiple of stride.")
@@ -106,12 +105,11 @@ class Nsa(Decoder):
                 f"choose at least {self.n_initial + self.n_local}"
             )
 
-    def more_sizes(self) -> dict[str, float]:
+    def uneven(self) -> int:
         flat = self.block * self.head_dim
         matrices = 0 if self.phi == "mean" else 1 if self.phi_shared else 2
         compression = matrices * self.head_dim * flat + self.block_positions * flat
-        extra = self.uneven() / self.n_layers + self.n_heads * 3 * self.d_model + self.n_kv_heads * compression
-        return super().more_sizes() | {"attention_extra": extra}
+        return super().uneven() + self.n_layers * (self.n_heads * 3 * self.d_model + self.n_kv_heads * compression)
 
     @property
     def n_blocks(self) -> int:
@@ -129,8 +127,9 @@ class Nsa(Decoder):
             "local": nn.live_mask(key, query, controls, "mask_window"),
         }
 
-    def more(self, context: Context) -> Blocks:
+    def context(self, key: Tensor, query: Tensor, controls: Controls) -> Blocks:
         """The blocks: which tokens they hold, which queries may see them, how the two kinds overlap."""
+        context = super().context(key, query, controls)
         position = context.position
         with section("Blocks to compress"):
             first = constant("block_first", np.arange(self.n_blocks)[None] * self.stride, where="below")
@@ -149,7 +148,7 @@ class Nsa(Decoder):
         block_rope = None
         if self.positions == "rope" and self.rope_blocks == "after":
             with scope("rope_blocks", "RoPE tables of the compressed keys"):
-                block_rope = self.rotation(first, context.controls, self.head_dim)
+                block_rope = self.rotation(first, controls, self.head_dim)
         return Blocks(
             **vars(context),
             complete=complete,
@@ -173,7 +172,7 @@ class Nsa(Decoder):
         return (choose(rules[0], 1.0, rules[1]) if len(rules) > 1 else rules[0]).named("forced")
 
     def attention(self, i: int, x: Tensor, context: Context) -> Tensor:
-        """All heads of a layer and their projection back; heads that share keys and values choose the same blocks."""
+        """All heads of layer i and their projection back; heads that share keys and values choose the same blocks."""
         assert isinstance(context, Blocks)
         x = nn.with_ones(x) if self.attention_bias != "none" else x
         norms = self.shared_norms(x, context)
@@ -194,36 +193,34 @@ class Nsa(Decoder):
             k, v = self.prepare(i, raw, "K", context), self.value(x, g)
             k_blocks, v_blocks = self.compress(raw, k, v, context)
         c = context.controls
-        queries, patterns, compressed = [], [], []
+        queries, patterns, compressed = dict[int, Tensor](), list[Tensor](), dict[int, Tensor]()
         for j in heads:
             with scope(f"head_{j}", f"Head {j}: query and compressed branch"):
                 raw = self.project("Q", j, g, x, norms[0], context)
-                queries.append(self.prepare(i, raw, "Q", context))
-                q = raw if self.rope_blocks == "none" else queries[-1]
+                queries[j] = self.prepare(i, raw, "Q", context)
+                q = raw if self.rope_blocks == "none" else queries[j]
                 with scope("compressed", "Compressed branch: every complete block as one key and one value"):
                     q = q.named("query")
                     scores = nn.score(q, k_blocks, c)
                     patterns.append(weigh(scores, context.complete, context.any_complete))
-                    compressed.append((v_blocks.named("V") @ patterns[-1]).named("z_branch"))
+                    compressed[j] = (v_blocks.named("V") @ patterns[-1]).named("z_branch")
         with scope(owner, f"Selection: which blocks {whose} will read in full"):
             mask = self.select(patterns, context)
-        outputs = []
-        for j, q, z in zip(heads, queries, compressed, strict=True):
-            with scope(f"head_{j}", f"Head {j}: selected blocks, window, and the sum of the branches"):
-                parts = [z]
-                q = q.named("query")
-                scores = nn.score(q, k, c)
-                for name, title, seen in (
-                    ("selected", "Selected branch: all tokens of the chosen blocks", mask),
-                    ("window", "Window branch: the latest tokens", context.masks["local"]),
-                ):
-                    with scope(name, title):
-                        pattern = nn.softmax(masked(seen, scores).named("masked"), "pattern", c)
-                        parts.append((v.named("V") @ pattern).named("z_branch"))
-                gates = sigmoid(weight("W_branch", 3, x.rows, axes=("", x.axes[0])) @ x).named("branch_gates")
-                z = nn.total([gates[b] * part for b, part in enumerate(parts)]).named("z_gated")
-                outputs.append(times(z, c.here()))
-        return outputs
+
+        def z(j: int) -> Tensor:
+            parts = [compressed[j]]
+            scores = nn.score(queries[j].named("query"), k, c)
+            for name, title, seen in (
+                ("selected", "Selected branch: all tokens of the chosen blocks", mask),
+                ("window", "Window branch: the latest tokens", context.masks["local"]),
+            ):
+                with scope(name, title):
+                    pattern = nn.softmax(masked(seen, scores).named("masked"), "pattern", c)
+                    parts.append((v.named("V") @ pattern).named("z_branch"))
+            gates = sigmoid(weight("W_branch", 3, x.rows, axes=("", x.axes[0])) @ x).named("branch_gates")
+            return nn.total([gates[b] * part for b, part in enumerate(parts)]).named("z_gated")
+
+        return nn.heads(heads, z, c, "selected blocks, window, and the sum of the branches")
 
     def compress(self, raw: Tensor, k: Tensor, v: Tensor, context: Blocks) -> tuple[Tensor, Tensor]:
         """One key and one value for each block: φ of its tokens, one below the other. [h, t] → [h, c] each."""
@@ -264,3 +261,12 @@ def weigh(scores: Tensor, seen: Tensor, anything: Tensor) -> Tensor:
     """
     weights = nn.softmax(masked(seen, scores).named("masked", "beside"), "softmax", Controls())
     return (anything * weights).named("pattern", "beside")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nsa(SparseAttention, FeedForward):
+    """A decoder of native sparse attention and dense feed-forward blocks."""
+
+    family: ClassVar[str] = "nsa"
+
+    n_layers: int = setting(1, "Number of layers, one below the other.")

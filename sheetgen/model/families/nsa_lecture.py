@@ -65,10 +65,7 @@ class NsaLecture(Config):
             has_block = less(position, float(count * self.block)).named("has_block")
             earlier = less_equal(first.T.named("key_block_first", "left"), first).named("mask_blocks")
         with section("Queries, keys and values"):
-            q, k, v = (
-                (weight(f"W_{name}", self.head_dim, self.d_model, axes=("head_dim", "d_model")) @ x).named(name)
-                for name in "QKV"
-            )
+            q, k, v = (nn.project(name, self.head_dim, x, weight).named(name) for name in "QKV")
             scores = nn.score(q, k, c)
         with scope("compressed", "Compress: queries too (the published NSA compresses keys and values only)"):
             linear = weight("W_C", self.head_dim, self.block * self.head_dim, axes=("head_dim", ""), where="below")

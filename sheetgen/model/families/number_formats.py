@@ -14,8 +14,8 @@ import numpy as np
 from sheetgen.model.config import Config, setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.attention import BARE
+from sheetgen.model.given import Inputs, Prepared
 from sheetgen.model.rounding import Format, Rounding, cells
-from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Trace, scope
 from sheetgen.trace.tensor import (
     Tensor,
@@ -41,6 +41,7 @@ NUMBERS = {
     "window.v": (1.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0),
 }
 COUNT = 8
+TABLES = Inputs("numbers", (), lambda *_: Prepared(arrays={path: np.array([row]) for path, row in NUMBERS.items()}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class NumberFormats(Config):
     """Rounding, colliding positions, two forms of GELU, and a window that is off by one."""
 
     family: ClassVar[str] = "number_formats"
-    inputs: ClassVar[str] = "numbers"
+    inputs: ClassVar[Inputs] = TABLES
     rounds: ClassVar[bool] = False
 
     precision: Format = setting("bf16", "Number format that is shown first; a control.")
@@ -124,8 +125,3 @@ def off_by_one(v: Tensor, c: Controls) -> None:
         weights = (mask / share).named(f"pattern_{name}", "beside")
         made.append((v @ weights).named(f"mean_{name}"))
     (made[1] - made[0]).named("mean_difference")
-
-
-def given() -> dict[str, Array]:
-    """What the tables begin with, by path. [1, n]."""
-    return {path: np.array([values]) for path, values in NUMBERS.items()}

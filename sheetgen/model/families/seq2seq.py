@@ -11,6 +11,7 @@ from sheetgen.base.errors import InputError
 from sheetgen.model import nn
 from sheetgen.model.config import Config, declare_output, declare_sight, declare_softmax, setting
 from sheetgen.model.controls import Controls
+from sheetgen.model.given import TRANSLATION, Inputs
 from sheetgen.trace.recorder import Trace, scope, section
 from sheetgen.trace.tensor import Tensor, constant, equal, known, lookup, rows_of, sqrt, text, weight
 
@@ -24,7 +25,7 @@ class Seq2Seq(Config):
     """
 
     family: ClassVar[str] = "seq2seq"
-    inputs: ClassVar[str] = "translation"
+    inputs: ClassVar[Inputs] = TRANSLATION
 
     d_model: int = setting(8, "Width of the residual stream: numbers per token; even, for sine and cosine.")
     n_layers: int = setting(2, "Layers of the encoder, and as many of the decoder.")
@@ -118,8 +119,8 @@ class Seq2Seq(Config):
         return (x * sqrt(rows_of(x)) + places.slice_columns(0, count)).named("embed")
 
     @property
-    def heads(self) -> nn.Heads:
-        return nn.Heads(self.n_heads, self.head_dim, self.bias, self.bias)
+    def heads(self) -> nn.HeadSizes:
+        return nn.HeadSizes(self.n_heads, self.head_dim, self.bias, self.bias)
 
     def encode(self, x: Tensor, c: Controls) -> Tensor:
         """One layer of the encoder: every word sees every other. [d, S] → [d, S]."""

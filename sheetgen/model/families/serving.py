@@ -60,12 +60,8 @@ class Head(Config):
         x = embed(self.n_tokens, self.vocab_size, self.d_model)
         with section("Queries, keys and values"):
             position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")
-            q, k, v = (self.project(name, x) for name in "QKV")
+            q, k, v = (nn.project(name, self.head_dim, x, weight).named(name) for name in "QKV")
         return position, q, k, v
-
-    def project(self, name: str, x: Tensor) -> Tensor:
-        """W·X. [d, T] → [h, T]."""
-        return (weight(f"W_{name}", self.head_dim, x.rows, axes=("head_dim", "d_model")) @ x).named(name)
 
     def at_once(self, position: Tensor, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
         """Attention over the whole sentence, with the window: what the rest must equal. [h, T]."""

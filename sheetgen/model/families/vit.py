@@ -9,15 +9,15 @@ from sheetgen.base.errors import InputError
 from sheetgen.model import nn
 from sheetgen.model.config import (
     Config,
-    Sizes,
     declare_layers,
     declare_output,
     declare_softmax,
     divisors,
-    each,
     setting,
 )
 from sheetgen.model.controls import Controls, times
+from sheetgen.model.given import IMAGE, Inputs
+from sheetgen.model.settings import Sizes, each
 from sheetgen.trace.recorder import Trace, scope, section
 from sheetgen.trace.tensor import Tensor, join, likeliest, max_rows, numbers, patches, text, weight
 
@@ -30,7 +30,7 @@ class Vit(Config):
     """
 
     family: ClassVar[str] = "vit"
-    inputs: ClassVar[str] = "image"
+    inputs: ClassVar[Inputs] = IMAGE
 
     d_model: int = setting(8, "Width of the residual stream: numbers per token.")
     n_layers: int = setting(2, "Number of layers, one below the other.")
@@ -46,7 +46,7 @@ class Vit(Config):
     channels: int = setting(1, "Numbers per pixel: 1 for grey, 3 for colours; they stand one below the other.")
     n_labels: int = setting(4, "Classes that the image may belong to.")
     norm_eps: float = setting(1e-12, "Added under the root of each norm; a control, live in the sheet.", low=0)
-    qkv_bias: bool = setting(True, "Whether queries, keys and values add a bias.")
+    qkv_bias: bool = setting(True, "Whether queries, keys and values add a bias.", bias=(False, True))
     activation: nn.Activation = setting(
         "gelu", "Curve of the feed-forward block: gelu as Hugging Face, gelu_tanh as the original code."
     )
@@ -70,10 +70,17 @@ class Vit(Config):
             )
 
     @property
-    def heads(self) -> nn.Heads:
+    def heads(self) -> nn.HeadSizes:
         """The heads of every layer."""
-        bias = self.qkv_bias
-        return nn.Heads(self.n_heads, self.head_dim, bias, True, self.qk_dims, self.value_dims, self.output_projection)
+        return nn.HeadSizes(
+            count=self.n_heads,
+            size=self.head_dim,
+            bias=self.qkv_bias,
+            bias_out=True,
+            qk=self.qk_dims,
+            v=self.value_dims,
+            project=self.output_projection,
+        )
 
     @property
     def n_patches(self) -> int:

@@ -4,7 +4,7 @@ Tokens are columns, features are rows; T is the number of tokens. `w(name, rows,
 A name makes a block of cells; "beside" puts it to the right of what it is made from, "left" to the left of its user.
 """
 
-from sheetgen.model.nn.attention import Heads, attend, multi_head, project_out, score
+from sheetgen.model.nn.attention import HeadSizes, attend, heads, multi_head, project, project_out, score
 from sheetgen.model.nn.ends import look_up, predict
 from sheetgen.model.nn.feed_forward import CURVES, Activation, gated_mlp, mlp
 from sheetgen.model.nn.linear import add_back, total, with_ones
@@ -25,7 +25,7 @@ from sheetgen.model.nn.routing import route
 __all__ = [
     "CURVES",
     "Activation",
-    "Heads",
+    "HeadSizes",
     "NormKind",
     "Order",
     "Pairing",
@@ -35,6 +35,7 @@ __all__ = [
     "attend",
     "gated_mlp",
     "head_norm",
+    "heads",
     "layer_norm",
     "live_mask",
     "llama4_temperature",
@@ -42,6 +43,7 @@ __all__ = [
     "mlp",
     "multi_head",
     "predict",
+    "project",
     "project_out",
     "projected_norm",
     "rms_norm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sheetgen.model.controls import Controls, times
@@ -36,8 +37,25 @@ def attend(q: Tensor, k: Tensor, mask: Tensor | None, c: Controls) -> Tensor:
     return softmax(scores if mask is None else masked(mask, scores).named("masked", "beside"), "pattern", c)
 
 
+def project(name: str, rows: int, x: Tensor, w: Weight) -> Tensor:
+    """The queries, keys or values of a head: W·x. [d, T] → [rows, T]."""
+    return w(f"W_{name}", rows, x.rows, axes=("head_dim", x.axes[0])) @ x
+
+
+def heads(which: Iterable[int], z: Callable[[int], Tensor], c: Controls, what: str = "") -> list[Tensor]:
+    """The heads `which` of a layer: z(j), computed in the scope of head j, and perhaps times its switch. → [h, T] each.
+
+    What a head computes is up to the attention: `z` gives it as a block. `what` stands in the title of its frame.
+    """
+    made = []
+    for j in which:
+        with scope(f"head_{j}", f"Head {j}: {what}" if what else ""):
+            made.append(times(z(j), c.here()))
+    return made
+
+
 @dataclass(frozen=True)
-class Heads:
+class HeadSizes:
     """Attention heads: how many, their size, which of their matrices have a bias, and what is uneven about them.
 
     qk: lengths of queries and keys, v: of values, one for each head (empty: all of `size`); project: W_O mixes them.
@@ -58,35 +76,35 @@ class Heads:
         return self.v[j] if self.v else self.size
 
 
-def multi_head(x: Tensor, memory: Tensor, w: Weight, heads: Heads, mask: Tensor | None, c: Controls) -> Tensor:
+def multi_head(x: Tensor, memory: Tensor, w: Weight, sizes: HeadSizes, mask: Tensor | None, c: Controls) -> Tensor:
     """Multi-head attention: queries from x, keys and values from memory (x itself: self-attention).
 
     x [d, T], memory [d, S], mask [S, T] → [d, T]. Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
     """
-    d_model, d = x.rows, x.axes[0]
+    d_model = x.rows
     if memory is not x:
         memory = memory.named("memory")
-        memory = with_ones(memory) if heads.bias else memory
-        x = with_ones(x) if heads.bias else x
+        memory = with_ones(memory) if sizes.bias else memory
+        x = with_ones(x) if sizes.bias else x
     else:
-        x = memory = with_ones(x) if heads.bias else x
-    made = []
-    for j in range(heads.count):
-        with scope(f"head_{j}"):
-            k = (w("W_K", heads.qk_size(j), memory.rows, axes=("head_dim", d)) @ memory).named("K")
-            q = (w("W_Q", heads.qk_size(j), x.rows, axes=("head_dim", d)) @ x).named("Q")
-            pattern = attend(q, k, mask, c)
-            v = (w("W_V", heads.v_size(j), memory.rows, axes=("head_dim", d)) @ memory).named("V")
-            made.append(times((v @ pattern).named("z"), c.here()))
-    return project_out(made, w, d_model, heads.bias_out, heads.project)
+        x = memory = with_ones(x) if sizes.bias else x
+
+    def z(j: int) -> Tensor:
+        k = project("K", sizes.qk_size(j), memory, w).named("K")
+        q = project("Q", sizes.qk_size(j), x, w).named("Q")
+        pattern = attend(q, k, mask, c)
+        v = project("V", sizes.v_size(j), memory, w).named("V")
+        return (v @ pattern).named("z")
+
+    return project_out(heads(range(sizes.count), z, c), w, d_model, sizes.bias_out, sizes.project)
 
 
-def project_out(heads: list[Tensor], w: Weight, d_model: int, bias: bool, project: bool = True) -> Tensor:
-    """W_O · concat(heads): the heads' values, each perhaps times its switch, back to the width of the stream.
+def project_out(made: list[Tensor], w: Weight, d_model: int, bias: bool, project: bool = True) -> Tensor:
+    """W_O · concat(heads): what the heads have made, one below the other, back to the width of the stream.
 
     Without `project` their values together are as wide as the stream, and are added to it as they are.
     """
-    concat = stack(heads).named("concat")
+    concat = stack(made).named("concat")
     if not project:
         return concat
     inputs = with_ones(concat) if bias else concat

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from sheetgen.base import lang
-from sheetgen.model.config import ALIKE
+from sheetgen.model.config import encode
 from sheetgen.sheet.names import CONFIG
 from sheetgen.sheet.workbook import Page, Placed
 
@@ -22,12 +22,8 @@ SETTING, VALUE, MEANING = "setting", "value", "meaning"  # heads of the columns
 def settings_of(model: Placed) -> dict[str, Any]:
     """What Config holds: how the model was built, then every size of the family."""
     request = model.request
-    sizes = {f.name: getattr(request.config, f.name) for f in request.config.settings()}
-    # As words, since LibreOffice saves TRUE and FALSE as formulas.
-    sizes |= {name: "yes" if value else "no" for name, value in sizes.items() if isinstance(value, bool)}
-    # With blanks, since 5,3,3 might be read as a number.
-    sizes |= {name: " ".join(map(str, value)) or ALIKE for name, value in sizes.items() if isinstance(value, tuple)}
-    return {"preset": request.preset.name, "family": request.config.family, **model.build.encode(), **sizes}
+    made = {"preset": request.preset.name, "family": request.config.family, **model.build.encode()}
+    return made | encode(request.config)
 
 
 def config_page(models: Sequence[Placed], title: str = "") -> Page:

@@ -21,8 +21,8 @@ Number = namedtuple("Number", "number, format")  # XlsxWriter knows the kinds of
 SPAN = 16  # rows that are said to be equally wide
 
 
-class Sheet(Worksheet):  # type: ignore[misc]  # the library has no types
-    """A worksheet on which neighbouring cells are written together."""
+class FastWorksheet(Worksheet):  # type: ignore[misc]  # the library has no types
+    """A sheet on which neighbouring cells are written together."""
 
     def write_numbers(self, row: int, column: int, numbers: Sequence[float], look: Format | None) -> None:
         """Numbers side by side that look alike, from a cell on.

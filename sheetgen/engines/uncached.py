@@ -1,0 +1,74 @@
+"""A copy of a workbook that no longer says what its formulas gave, so that an engine can only compute it."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from xml.parsers import expat
+
+from sheetgen.base.cells import cell_name, parse_range
+from sheetgen.engines import EngineError
+from sheetgen.xlsx.read import MAX_CELLS
+from sheetgen.xlsx.splice import Element, Splice, elements
+
+Change = Callable[[str, bytes], bytes]  # the name of a part and its content → the content that it shall have
+
+_TYPE = re.compile(rb"""\st\s*=\s*("[^"]*"|'[^']*')""")
+
+
+def drop_cached_values(path: Path, target: Path, change: Change | None = None) -> None:
+    """Copies a workbook without the values of the cells that formulas fill, those of arrays included.
+
+    Raises EngineError when the workbook cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
+            for part in source.infolist():
+                content = source.read(part)
+                if part.filename.startswith("xl/worksheets/") and part.filename.endswith(".xml"):
+                    content = _without_cached_values(content)
+                copy.writestr(part.filename, change(part.filename, content) if change else content)
+    except (OSError, ValueError, zipfile.BadZipFile, expat.ExpatError) as error:
+        raise EngineError(f"{path} cannot be read: {error}") from None
+
+
+def _without_cached_values(xml: bytes) -> bytes:
+    """A worksheet whose formula cells hold their formula only, with empty cells where array formulas will fill in."""
+    covered: set[str] = set()  # by arrays; the file has the formula before the other cells
+    spliced = Splice(xml)
+    formula: Element | None = None
+    for element in elements(xml, ("c", "f")):
+        if element.name == "f":
+            formula = element
+            continue
+        cell = element.attributes.get("r", "")
+        filled = cell in covered
+        if filled or formula:
+            # The type is that of the value, too: without one, "str" would be an empty text. Where a formula has none,
+            # IronCalc misses it.
+            name_ends = element.begin + 1 + len(element.tag)
+            spliced.put(name_ends, name_ends, b"" if filled else b' t="n"')
+            if found := _TYPE.search(xml, name_ends, element.opened):
+                spliced.put(*found.span())
+            if filled or not formula:
+                spliced.put(element.opened, element.closing)
+            else:
+                spliced.put(element.opened, formula.begin)
+                spliced.put(formula.end, element.closing)
+        if formula and formula.attributes.get("t") == "array":
+            _cover(covered, formula.attributes.get("ref", cell))
+        formula = None
+    return spliced.done()
+
+
+def _cover(covered: set[str], ref: str) -> None:
+    """Add the cells that an array formula fills; EngineError when they are too many."""
+    area = parse_range(ref, "")
+    if area is None:
+        return
+    if len(covered) + area.rows * area.columns > MAX_CELLS:
+        raise EngineError(f"the array formulas up to {area.a1} fill more than {MAX_CELLS} cells")
+    for row in range(area.top, area.bottom + 1):
+        covered.update(cell_name(row, column) for column in range(area.left, area.right + 1))
