@@ -20,12 +20,29 @@ from sheetgen.trace.recorder import Source, Trace, scope
 COLDEST = 0.001  # temperature: 0 cannot divide
 
 
-def setting(default: Any, doc: str, low: float = 1, bias: tuple[Any, Any] | None = None) -> Any:
+NEVER = 1_000_000  # of a setting "every n-th layer": none of them
+
+
+def setting(
+    default: Any,
+    doc: str,
+    low: float = 1,
+    bias: tuple[Any, Any] | None = None,
+    counted_by: tuple[str, ...] = (),
+    neutral: Any = None,
+    like: str = "",
+    brings: tuple[str, ...] = (),
+) -> Any:
     """A field of a family: its default, its sentence for the Config sheet, its smallest value.
 
     bias: what it is without and with biases, when all matrices shall have one or none.
+    counted_by: of a list, the settings that say how many sizes it has.
+    When a model is compared with one that has no such setting: neutral, the value at which it is as if it were not
+    there; like, the setting of the other that it then equals; brings, the controls that are there because of it.
     """
-    return field(default=default, metadata={"doc": doc, "low": low, "bias": bias})
+    told = {"doc": doc, "low": low, "bias": bias}
+    told |= {"counted_by": counted_by, "neutral": neutral, "like": like, "brings": brings}
+    return field(default=default, metadata=told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +51,7 @@ class Config:
 
     family: ClassVar[str]
     inputs: ClassVar[Inputs] = SENTENCE  # what the model is given
+    stands_for: ClassVar[str] = ""  # the setting that tells best what this family has more than a smaller one
     rounds: ClassVar[bool] = True  # whether `precision` rounds its results; otherwise it has its own use for it
 
     controls: str = setting(

@@ -81,17 +81,6 @@ def request(preset: Preset, sizes: Mapping[str, Any], given: Given = NOTHING) ->
     return Request(preset, family(**(values | prepared.sizes)), prepared.texts, prepared.arrays)
 
 
-# Settings with a size for each part, and the settings that count those parts.
-LISTS = {
-    "qk_dims": ("n_kv_heads", "n_heads"),
-    "value_dims": ("n_kv_heads", "n_heads"),
-    "heads_by_layer": ("n_layers",),
-    "d_ff_by_layer": ("n_layers",),
-    "expert_widths": ("n_experts",),
-    "expert_outputs": ("n_experts",),
-}
-
-
 def _biases(family: type[Config], sizes: Mapping[str, Any]) -> dict[str, Any]:
     """`bias` as the settings that a family has for it."""
     own = {f.name: f.metadata["bias"] for f in family.settings() if f.metadata["bias"]}
@@ -106,10 +95,10 @@ def _biases(family: type[Config], sizes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _follow(values: dict[str, Any], preset: Preset, sizes: Mapping[str, Any]) -> None:
     """Sizes that nobody gave follow those they depend on: n_kv_heads the heads, top_k the experts, counts the lists."""
-    for name, counts in LISTS.items():
+    lists = {f.name: f.metadata["counted_by"] for f in preset.family.settings() if f.metadata["counted_by"]}
+    for name, counts in lists.items():
         if name not in sizes or not isinstance(sizes[name], tuple):
             continue
-        counts = tuple(count for count in counts if count in values)
         free = not any(count in sizes for count in counts) and len({values[count] for count in counts}) == 1
         if len(sizes[name]) > 1 and free:  # 5,3,3: three heads, if nobody says how many
             values |= dict.fromkeys(counts, len(sizes[name]))
@@ -117,9 +106,9 @@ def _follow(values: dict[str, Any], preset: Preset, sizes: Mapping[str, Any]) ->
     if "n_kv_heads" in values and "n_kv_heads" not in sizes and isinstance(heads, int) and 0 < heads <= MOST:
         own = values["n_kv_heads"] == preset.sizes["n_heads"]  # every head has its own keys and values: so it stays
         values["n_kv_heads"] = max(k for k in divisors(heads) if k <= (heads if own else values["n_kv_heads"]))
-    for name, counts in LISTS.items():
-        count = next((values[count] for count in counts if count in values), 1)
-        if isinstance(values.get(name), tuple) and len(values[name]) == 1 and isinstance(count, int):
+    for name, counts in lists.items():
+        count = values[counts[0]]
+        if isinstance(values[name], tuple) and len(values[name]) == 1 and isinstance(count, int):
             values[name] *= min(count, MAX_ROWS)  # one size is for all; the family refuses more parts
     if "top_k" in values and "top_k" not in sizes and isinstance(experts, int) and experts > 0:
         values["top_k"] = min(values["top_k"], experts)

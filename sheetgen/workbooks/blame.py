@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from typing import Any
 
 import numpy as np
@@ -96,8 +96,9 @@ def causes(a: Config, b: Config, first: Trace, second: Trace) -> list[Cause]:
     """
     order = differing(first, second)
     whose = _blame(a, b)
-    if "moe_every" in whose.values():  # what is said of experts, wherever they come from
-        whose |= dict.fromkeys(_OF_EXPERTS, "moe_every")
+    for name, f in _settings(a, b).items():
+        if name in whose.values():
+            whose |= {f"control.{control}": name for control in f.metadata["brings"]}
     values = [_values(config) for config in (a, b)]
     found = []
     # Controls stand on top of the sheet: they say nothing about the order of computation.
@@ -119,6 +120,11 @@ def without_effect(a: Config, b: Config, found: Iterable[Cause]) -> list[str]:
 def _values(config: Config) -> dict[str, Any]:
     """All settings of a model, its family first."""
     return {FAMILY: config.family} | {f.name: getattr(config, f.name) for f in config.settings()}
+
+
+def _settings(*configs: Config) -> dict[str, Field[Any]]:
+    """The settings of these models by name."""
+    return {f.name: f for config in configs for f in config.settings()}
 
 
 def _blame(a: Config, b: Config) -> dict[str, str]:
@@ -143,13 +149,14 @@ def _blame(a: Config, b: Config) -> dict[str, str]:
 def _steps(a: Config, b: Config) -> Iterator[tuple[str, Trace, Trace]]:
     """From one model to the other, setting by setting: the setting, the models before and after."""
     start, goal = _values(a), _values(b)
-    values = {name: start.get(name, _neutral(name, start, goal)) for name in goal}  # the family as it was
+    added = {name: _neutral(f, start, goal) for name, f in _settings(b).items() if name not in start}
+    values = {name: start[name] if name in start else added[name] for name in goal}  # the family as it was
     todo = [name for name in sorted(goal, key=_rank(type(b))) if values[name] != goal[name]]
     before = _try(start)
     cause = ""
     for name in todo:
         values[name] = goal[name]
-        cause = cause or (_MEANS.get(goal[name], name) if name == FAMILY else name)
+        cause = cause or ((type(b).stands_for or name) if name == FAMILY else name)
         try:
             after = _try(values)
         except InputError:  # it does not fit without the next one
@@ -158,18 +165,11 @@ def _steps(a: Config, b: Config) -> Iterator[tuple[str, Trace, Trace]]:
         before, cause = after, ""
 
 
-# What a setting of a larger family is called to be as if it were not there.
-NEVER = 1_000_000
-_NEUTRAL: Mapping[str, Any] = {"moe_every": NEVER, "nope_every": NEVER, "temperature": False}
-# What a family adds all the same, by the setting that it is about.
-_MEANS = {"mixture": "moe_every", "llama4": "attention_chunk_size"}
-_OF_EXPERTS = ("control.top_k", "control.renormalise", "control.equal_weights")
-
-
-def _neutral(name: str, start: Mapping[str, Any], goal: Mapping[str, Any]) -> Any:
-    if name == "d_ff_dense" and "d_ff" in start:  # layers without experts are as wide as they were
-        return start["d_ff"]
-    return _NEUTRAL.get(name, goal[name])
+def _neutral(f: Field[Any], start: Mapping[str, Any], goal: Mapping[str, Any]) -> Any:
+    """The value at which a setting of the larger family is as if it were not there."""
+    if f.metadata["like"] in start:
+        return start[f.metadata["like"]]
+    return goal[f.name] if f.metadata["neutral"] is None else f.metadata["neutral"]
 
 
 def _rank(family: type[Config]) -> Any:

@@ -18,7 +18,9 @@ class FeedForward(Stack):
     """W_down · (curve(W_gate·x) ⊙ W_up·x), or without a gate, perhaps of another width in each layer."""
 
     d_ff: int = setting(8, "Hidden width of the feed-forward block.")
-    d_ff_by_layer: Sizes = setting((), "Hidden width of the feed-forward block of each layer; empty: d_ff in all.")
+    d_ff_by_layer: Sizes = setting(
+        (), "Hidden width of the feed-forward block of each layer; empty: d_ff in all.", counted_by=("n_layers",)
+    )
     mlp_bias: bool = setting(False, "Whether the matrices of the feed-forward block add a bias.", bias=(False, True))
     activation: nn.Activation = setting("silu", "Curve of the feed-forward block.")
     gated: bool = setting(True, "W_down·(curve(W_gate·x) ⊙ W_up·x); otherwise W_down·curve(W_up·x).")

@@ -27,9 +27,17 @@ class GroupedQuery(Heads):
 
     n_kv_heads: int = setting(2, "Key/value heads per layer; fewer than n_heads means grouped-query attention.")
     head_dim: int = setting(4, "Length of one query, key or value; even, since RoPE turns pairs.")
-    qk_dims: Sizes = setting((), "Lengths of queries and keys, one for each key/value head; empty: all head_dim.")
-    value_dims: Sizes = setting((), "Lengths of the values, one for each key/value head; empty: all head_dim.")
-    heads_by_layer: Sizes = setting((), "Heads of each layer; empty: n_heads in all.")
+    qk_dims: Sizes = setting(
+        (),
+        "Lengths of queries and keys, one for each key/value head; empty: all head_dim.",
+        counted_by=("n_kv_heads", "n_heads"),
+    )
+    value_dims: Sizes = setting(
+        (),
+        "Lengths of the values, one for each key/value head; empty: all head_dim.",
+        counted_by=("n_kv_heads", "n_heads"),
+    )
+    heads_by_layer: Sizes = setting((), "Heads of each layer; empty: n_heads in all.", counted_by=("n_layers",))
     output_projection: bool = setting(True, "W_O mixes the heads; without it their values together are d_model wide.")
     qk_norm: QkNorm = setting(
         "none", "RMSNorm of queries and keys: per head with a gain, over all heads at once, or unit: without a gain."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sheetgen.model import nn
-from sheetgen.model.config import declare_sight, setting
+from sheetgen.model.config import NEVER, declare_sight, setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.grouped_query import GroupedQuery
 from sheetgen.model.families.mixture import Experts
@@ -25,9 +25,11 @@ class Sharpened(Context):
 class ChunkedAttention(GroupedQuery):
     """Grouped-query attention whose layers see their own chunk, with RoPE, or all earlier tokens, without."""
 
-    nope_every: int = setting(2, "Every n-th layer has no RoPE and sees all earlier tokens.")
+    stands_for: ClassVar[str] = "attention_chunk_size"
+
+    nope_every: int = setting(2, "Every n-th layer has no RoPE and sees all earlier tokens.", neutral=NEVER)
     attention_chunk_size: int = setting(4, "Layers with RoPE see only their own chunk of tokens; a control.")
-    temperature: bool = setting(True, "On layers without RoPE the queries of late tokens are sharpened.")
+    temperature: bool = setting(True, "On layers without RoPE the queries of late tokens are sharpened.", neutral=False)
     attn_scale: float = setting(0.1, "Strength of that temperature.", low=0)
     floor_scale: int = setting(4, "Tokens after which that temperature rises by a step.")
 

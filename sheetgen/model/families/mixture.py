@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from sheetgen.base.errors import InputError
 from sheetgen.model import nn
-from sheetgen.model.config import setting
+from sheetgen.model.config import NEVER, setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.feed_forward import FeedForward
 from sheetgen.model.families.grouped_query import GroupedQuery
@@ -24,18 +24,27 @@ class Experts(FeedForward):
     Source: Jiang et al. 2024, arXiv:2401.04088; transformers/models/mixtral/modeling_mixtral.py.
     """
 
+    stands_for: ClassVar[str] = "moe_every"
+
     n_experts: int = setting(4, "Routed experts per mixture layer.")
     top_k: int = setting(2, "Experts that each token is sent to; a control, live in the sheet.")
     gate: Literal["softmax", "sigmoid"] = setting("softmax", "How the router's logits become weights of the experts.")
     renormalise: bool = setting(True, "The weights of the chosen experts are divided by their sum.")
     gate_on: Literal["output", "input"] = setting("output", "The weight multiplies the expert's output, or its input.")
     shared_expert: bool = setting(False, "One more expert that sees every token.")
-    expert_widths: Sizes = setting((), "Hidden width of each expert; empty: all d_ff.")
+    expert_widths: Sizes = setting((), "Hidden width of each expert; empty: all d_ff.", counted_by=("n_experts",))
     expert_outputs: Sizes = setting(
-        (), "Width of what each expert gives; what is not d_model wide is projected back by one more matrix."
+        (),
+        "Width of what each expert gives; what is not d_model wide is projected back by one more matrix.",
+        counted_by=("n_experts",),
     )
-    moe_every: int = setting(1, "Every n-th layer is a mixture of experts (1: all); the others are dense.")
-    d_ff_dense: int = setting(16, "Hidden width of the layers without experts.")
+    moe_every: int = setting(
+        1,
+        "Every n-th layer is a mixture of experts (1: all); the others are dense.",
+        neutral=NEVER,
+        brings=("top_k", "renormalise", "equal_weights"),
+    )
+    d_ff_dense: int = setting(16, "Hidden width of the layers without experts.", like="d_ff")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -36,8 +36,12 @@ class Vit(Config):
     n_layers: int = setting(2, "Number of layers, one below the other.")
     n_heads: int = setting(2, "Attention heads per layer.")
     head_dim: int = setting(4, "Length of one query, key or value.")
-    qk_dims: Sizes = setting((), "Lengths of queries and keys, one for each head; empty: all head_dim.")
-    value_dims: Sizes = setting((), "Lengths of the values, one for each head; empty: all head_dim.")
+    qk_dims: Sizes = setting(
+        (), "Lengths of queries and keys, one for each head; empty: all head_dim.", counted_by=("n_heads",)
+    )
+    value_dims: Sizes = setting(
+        (), "Lengths of the values, one for each head; empty: all head_dim.", counted_by=("n_heads",)
+    )
     output_projection: bool = setting(True, "W_O mixes the heads; without it their values together are d_model wide.")
     d_ff: int = setting(16, "Hidden width of the feed-forward block.")
     image_size: int = setting(9, "Height of the image in pixels, and its width unless image_width says otherwise.")
