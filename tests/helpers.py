@@ -16,13 +16,15 @@ import openpyxl
 import pytest
 
 from sheetgen.cli import main
-from sheetgen.engines import ENGINES, Values, available
+from sheetgen.engines import ENGINES, available
 from sheetgen.engines.libreoffice import recompute_all
+from sheetgen.engines.values import Values
 from sheetgen.model import presets
+from sheetgen.model.choices import Weights
 from sheetgen.model.families import run
 from sheetgen.model.given import Given
 from sheetgen.model.presets import Request
-from sheetgen.model.weights import Drawn, Style
+from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check_book
 from sheetgen.proof.report import Report
 from sheetgen.sheet.layout import Layout, lay_out
@@ -80,7 +82,7 @@ def make(
     tokens: list[int] | None = None,
     *,
     seed: int = 0,
-    weights: Style = "byhand",
+    weights: Weights = "byhand",
     source: Source | None = None,
     **sizes: Any,
 ) -> Made:

@@ -29,9 +29,11 @@ import numpy as np
 from helpers import build
 
 from sheetgen.base.cells import Range, parse_range
-from sheetgen.engines import ENGINES, Values, cut
+from sheetgen.engines import ENGINES
 from sheetgen.engines import formulas as formulas_engine
+from sheetgen.engines.values import Values, cut
 from sheetgen.model import presets
+from sheetgen.model.choices import Style
 from sheetgen.model.families import run
 from sheetgen.proof import check as checking
 from sheetgen.proof import comparison as comparing
@@ -40,7 +42,7 @@ from sheetgen.proof.check import check_book
 from sheetgen.proof.notation import Notation
 from sheetgen.proof.report import STATIC, Report
 from sheetgen.published.table import model_table
-from sheetgen.sheet.formula import Style, formulas_of
+from sheetgen.sheet.formula import formulas_of
 from sheetgen.sheet.layout import lay_out
 from sheetgen.trace.tensor import Tensor
 from sheetgen.workbooks import scale

@@ -12,7 +12,8 @@ from helpers import BOTH_ENGINES, build, cells_of, edited, make
 from test_growth import row_through, wider_values
 
 from sheetgen.base.cells import Range
-from sheetgen.engines import ENGINES, Values
+from sheetgen.engines import ENGINES
+from sheetgen.engines.values import Values
 from sheetgen.proof.check import check, standing
 from sheetgen.sheet.names import BASELINE
 from sheetgen.sheet.pages.baseline import COLUMNS, SWITCH

@@ -289,9 +289,10 @@ def test_a_command_imports_only_what_it_needs(tmp_path: Path) -> None:
         "finally: print('IMPORTED', sorted(unneeded & set(sys.modules)))"
     )
     path = str(tmp_path / "a.xlsx")
+    help_ = ["build", "--help"], "numpy openpyxl xlsxwriter"
     build = ["build", "attention", "-o", path], "rich openpyxl formulas safetensors"
     check = ["check", path], "openpyxl xlsxwriter safetensors scipy.stats"
-    for arguments, unneeded in (build, check):
+    for arguments, unneeded in (help_, build, check):
         command = [sys.executable, "-c", code, *arguments, unneeded]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert "IMPORTED []" in done.stdout

@@ -14,7 +14,8 @@ import pytest
 from helpers import by_libreoffice, cells_of, edited, make, right_in_both, sheetgen
 
 from sheetgen.base.cells import Range, parse_range
-from sheetgen.engines import ENGINES, Values
+from sheetgen.engines import ENGINES
+from sheetgen.engines.values import Values
 from sheetgen.model.families import FAMILIES
 from sheetgen.proof.check import check_book
 from sheetgen.published.models import all_groups

@@ -18,11 +18,12 @@ from helpers import installed, needs_libreoffice
 
 from sheetgen import engines
 from sheetgen.base.cells import Range, parse_range
-from sheetgen.engines import ENGINES, EngineError, EngineUnavailable, Values, available
+from sheetgen.engines import ENGINES, EngineError, EngineUnavailable, available
 from sheetgen.engines import formulas as formulas_engine
 from sheetgen.engines import libreoffice as libreoffice_engine
 from sheetgen.engines.libreoffice import recalculated_copy
 from sheetgen.engines.uncached import drop_cached_values
+from sheetgen.engines.values import Values
 from sheetgen.xlsx.read import BookError, read_book
 
 WRONG = -99.5  # the cached value of every formula here: no engine may pass it on

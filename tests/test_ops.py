@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
-from sheetgen.engines import ENGINES, Values
+from sheetgen.engines import ENGINES
+from sheetgen.engines.values import Values
+from sheetgen.model.choices import Style
 from sheetgen.model.weights import Drawn
-from sheetgen.sheet.formula import CellFormula, Style, formulas_of
+from sheetgen.sheet.formula import CellFormula, formulas_of
 from sheetgen.trace import tensor as t
 from sheetgen.trace.limits import Limits
 from sheetgen.trace.ops import OPS, Array

@@ -10,9 +10,9 @@ from helpers import BOTH_ENGINES, cells_of, edited, errors_in, make, sheetgen
 
 from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
+from sheetgen.model.choices import Style
 from sheetgen.proof.check import check_book
 from sheetgen.sheet.build import Build
-from sheetgen.sheet.formula import Style
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.workbook import Placed, Workbook, place

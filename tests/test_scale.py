@@ -15,12 +15,14 @@ from helpers import engines, errors_in, ids, make
 
 from sheetgen.base.errors import InputError
 from sheetgen.cli import scale as terminal
-from sheetgen.engines import ENGINES, Values
+from sheetgen.engines import ENGINES
+from sheetgen.engines.values import Values
+from sheetgen.model.choices import Style
 from sheetgen.model.families import Config
 from sheetgen.published.columns import COLUMNS, PARTS, SIZES
 from sheetgen.published.models import TOY, Toy, all_groups, find_models, sizes_of
 from sheetgen.published.table import PUBLISHED, Columns, Counted, counted, model_table
-from sheetgen.sheet.formula import Style, formulas_of
+from sheetgen.sheet.formula import formulas_of
 from sheetgen.sheet.names import SCALE
 from sheetgen.sheet.pages.scale import scale_page
 from sheetgen.sheet.workbook import Table, defined_name

@@ -14,11 +14,11 @@ from helpers import build, by_libreoffice, cells_of, edited, right_in_both, shee
 
 from sheetgen.engines import ENGINES
 from sheetgen.model import presets
+from sheetgen.model.choices import Style
 from sheetgen.model.families import run
 from sheetgen.model.families.seq2seq import Seq2Seq
 from sheetgen.model.given import Given
 from sheetgen.sheet.build import Build
-from sheetgen.sheet.formula import Style
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page
 from sheetgen.sheet.pages.map import map_page

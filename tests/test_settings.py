@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sheetgen.base.errors import InputError
+from sheetgen.model.choices import Format
 from sheetgen.model.config import Config, decode, encode, fit_a_worksheet
 from sheetgen.model.families import FAMILIES
 from sheetgen.model.presets import all_presets, find, request
+from sheetgen.model.rounding import FORMATS
 from sheetgen.model.settings import MOST, Cell, Sizes, kinds, parse_setting, read
 
 PRESETS = {preset.family.family: preset for preset in all_presets().values()}
@@ -122,3 +124,7 @@ def test_what_means_nothing_is_refused(text: str) -> None:
 def test_one_size_for_more_parts_than_a_sheet_has_rows() -> None:
     with pytest.raises(InputError, match="n_layers 1000000000 is too large"):
         request(find("llama1"), {"n_layers": MOST, "heads_by_layer": 5})
+
+
+def test_every_format_that_one_may_choose_is_known() -> None:
+    assert tuple(FORMATS) == get_args(Format)

@@ -11,7 +11,8 @@ import openpyxl
 import pytest
 from helpers import by_libreoffice, cells_of, edited, far, right_in_both, sheetgen
 
-from sheetgen.engines import ENGINES, Values
+from sheetgen.engines import ENGINES
+from sheetgen.engines.values import Values
 from sheetgen.proof.check import check_book, standing
 from sheetgen.published.models import all_groups
 from sheetgen.sheet.names import STEPS

@@ -33,8 +33,9 @@ from helpers import (
 from reference import closed_formula, forward
 
 from sheetgen.base.cells import parse_range
-from sheetgen.engines import ENGINES, Values
+from sheetgen.engines import ENGINES
 from sheetgen.engines.libreoffice import recalculated_copy
+from sheetgen.engines.values import Values
 from sheetgen.proof.check import check_book
 from sheetgen.sheet.pages.baseline import SWITCH
 from sheetgen.xlsx.read import Book, read_book

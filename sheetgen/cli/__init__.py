@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from sheetgen import __version__
 from sheetgen.base.errors import InputError, printable
 from sheetgen.base.lang import ENGLISH, catalogues, speaking
+from sheetgen.engines import ENGINES, quick
+from sheetgen.model.choices import Format, Style, Weights
 
 if TYPE_CHECKING:
     from sheetgen.sheet.workbook import Workbook
@@ -56,7 +58,7 @@ def _size_options(command: Callable[..., None]) -> Callable[..., None]:
     controls = "usual, all, none, or names: which switches and numbers are live on top of the model."
     command = click.option("--controls", metavar="WHICH", help=controls)(command)
     rounded = "Round as a real model does, with full precision beside it; which of the formats is live."
-    command = click.option("--precision", type=click.Choice(["bf16", "fp16", "fp32"]), help=rounded)(command)
+    command = click.option("--precision", type=click.Choice(get_args(Format)), help=rounded)(command)
     command = click.option("--bias/--no-bias", default=None, help="Biases in all matrices, or in none.")(command)
     projection = "Add the heads' values as they are; together they must be as wide as the residual stream."
     command = click.option(
@@ -103,13 +105,13 @@ _language = click.option(
 @click.option("--seed", type=int, show_default="0", help="Seed of the weights.")
 @click.option(
     "--weights",
-    type=click.Choice(["byhand", "normal", "zeros"]),
+    type=click.Choice(get_args(Weights)),
     show_default="byhand",
     help="byhand: one decimal; normal: deviation 0.02; zeros.",
 )
 @click.option(
     "--formulas",
-    type=click.Choice(["blocks", "cells"]),
+    type=click.Choice(get_args(Style)),
     default="blocks",
     show_default=True,
     help="One array formula per block, or one formula per cell.",
@@ -191,8 +193,8 @@ def build(
 @click.option("--target", "translation", help="What is known of the translation, for encoder-decoders.")
 @click.option("--pixels", type=click.Path(path_type=Path), help="The image: a .npy file [channels, height, width].")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights of both.")
-@click.option("--weights", type=click.Choice(["byhand", "normal", "zeros"]), default="byhand", show_default=True)
-@click.option("--formulas", type=click.Choice(["blocks", "cells"]), default="blocks", show_default=True)
+@click.option("--weights", type=click.Choice(get_args(Weights)), default="byhand", show_default=True)
+@click.option("--formulas", type=click.Choice(get_args(Style)), default="blocks", show_default=True)
 @_language
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/A-B.xlsx")
 @click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
@@ -236,8 +238,8 @@ def compare(
 @commands.command()
 @click.argument("name")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights of all steps.")
-@click.option("--weights", type=click.Choice(["byhand", "normal", "zeros"]), default="byhand", show_default=True)
-@click.option("--formulas", type=click.Choice(["blocks", "cells"]), default="blocks", show_default=True)
+@click.option("--weights", type=click.Choice(get_args(Weights)), default="byhand", show_default=True)
+@click.option("--formulas", type=click.Choice(get_args(Style)), default="blocks", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: generated/tour-NAME.xlsx")
 @click.option("--force", is_flag=True, help="Replace a workbook that was edited since it was built.")
 def tour(name: str, seed: int, weights: Any, formulas: Any, output: Path | None, force: bool) -> None:
@@ -301,14 +303,11 @@ def _save(workbook: Workbook, target: Path) -> None:
     click.echo(f"check it    sheetgen check {shlex.quote(str(target))}")
 
 
-ENGINE_NAMES = ["formulas", "libreoffice", "ironcalc", "formulas-model"]
-
-
 @commands.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--engine",
-    type=click.Choice([*ENGINE_NAMES, "all"]),
+    type=click.Choice([*ENGINES, "all"]),
     default="formulas",
     show_default=True,
     help="Who recomputes; all: everyone installed but the slow formulas-model.",
@@ -320,7 +319,6 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mar
     """Recompute workbooks and compare every tensor with NumPy, also after somebody edited them."""
     import json
 
-    from sheetgen.engines import available
     from sheetgen.proof import report as reports
     from sheetgen.proof import terminal
     from sheetgen.proof.many import check_all
@@ -328,7 +326,7 @@ def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mar
 
     if mark is not None and (len(files) > 1 or engine == "all"):
         raise InputError("--mark marks one workbook, checked by one engine: give one FILE")
-    engines = [name for name in ENGINE_NAMES[:-1] if available(name)] if engine == "all" else [engine]
+    engines = quick() if engine == "all" else [engine]
     engines = [STATIC] if static else engines
     jobs = [(file, name) for file in files for name in engines]
     code = 0

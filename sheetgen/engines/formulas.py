@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from sheetgen.base.cells import Range, parse_range
-from sheetgen.engines import MAX_GRID, EngineError, Values, cut, grid_of
+from sheetgen.engines import EngineError
 from sheetgen.engines.quiet import quiet
+from sheetgen.engines.values import MAX_GRID, Values, cut, grid_of
 from sheetgen.xlsx.parts import MAX_CELLS, MAX_TEXT, ErrorValue
 from sheetgen.xlsx.read import Book, Formula, Sheet, read_book
 

@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from sheetgen.engines import EngineError, Values, grid_of
+from sheetgen.engines import EngineError
 from sheetgen.engines.formulas import EMPTY, mapped, outward
+from sheetgen.engines.values import Values, grid_of
 from sheetgen.xlsx.read import Book, read_book
 
 MISSING = "#MISSING!"  # a formula cell that the solution lacks: ExcelModel reports no error for it

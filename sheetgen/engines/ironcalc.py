@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 
 import ironcalc
 
-from sheetgen.engines import EngineError, Values, grid_of
+from sheetgen.engines import EngineError
 from sheetgen.engines.uncached import drop_cached_values
+from sheetgen.engines.values import Values, grid_of
 from sheetgen.xlsx.read import Book
 
 

@@ -14,8 +14,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sheetgen.engines import EngineError, EngineUnavailable, Values, grid_of, soffice
+from sheetgen.engines import EngineError, EngineUnavailable, soffice
 from sheetgen.engines.uncached import Change, drop_cached_values
+from sheetgen.engines.values import Values, grid_of
 from sheetgen.xlsx.read import Book, read_values
 
 TIMEOUT = 300  # seconds; a start takes one, 50,000 formulas another

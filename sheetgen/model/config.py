@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS
 from sheetgen.base.errors import InputError
 from sheetgen.model import rounding as precision
+from sheetgen.model.choices import Precision
 from sheetgen.model.controls import Controls
 from sheetgen.model.given import SENTENCE, Inputs
-from sheetgen.model.rounding import Precision
 from sheetgen.model.settings import Cell, kinds, read, verify, written
 from sheetgen.trace.recorder import Source, Trace, scope
 

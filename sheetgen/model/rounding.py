@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
@@ -23,8 +22,6 @@ from sheetgen.model.controls import Controls
 from sheetgen.trace.recorder import Trace, scope, section, unrounded
 from sheetgen.trace.tensor import Tensor, Where, apply, constant, equal, less_equal, mean_square, number, sqrt, when
 
-Format = Literal["bf16", "fp16", "fp32"]
-Precision = Literal["full", "bf16", "fp16", "fp32"]
 FULL = "full"
 FORMATS = {"bf16": (7, 127), "fp16": (10, 15), "fp32": (23, 127)}  # bits of the fraction, largest exponent
 ENDING = "_rounded"

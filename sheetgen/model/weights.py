@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
+from sheetgen.model.choices import Weights
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
-
-Style = Literal["byhand", "normal", "zeros"]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -27,7 +25,7 @@ class Drawn:
     """
 
     seed: int
-    style: Style
+    style: Weights
     texts: Mapping[str, list[str]]
     arrays: Mapping[str, Array] = field(default_factory=dict)
 

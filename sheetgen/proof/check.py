@@ -16,6 +16,7 @@ from typing import Any
 from sheetgen.base.cells import Range
 from sheetgen.base.lang import speaking
 from sheetgen.engines import ENGINES
+from sheetgen.model.choices import Style
 from sheetgen.proof.comparison import Comparison
 from sheetgen.proof.report import STATIC, Report
 from sheetgen.proof.resized import remarks
@@ -30,7 +31,6 @@ from sheetgen.proof.workbook import (
     settings_of,
 )
 from sheetgen.sheet.build import SINGLE, Build
-from sheetgen.sheet.formula import Style
 from sheetgen.sheet.layout import lay_out
 from sheetgen.sheet.workbook import Ran, workbook_path
 from sheetgen.trace.ops import Array

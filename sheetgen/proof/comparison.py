@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from sheetgen.base.cells import Range, cell_name
-from sheetgen.engines import Values
+from sheetgen.engines.values import Values
+from sheetgen.model.choices import Style
 from sheetgen.proof import explain
 from sheetgen.proof.cause import cause_first
 from sheetgen.proof.notation import Notation
 from sheetgen.proof.report import Difference, Group, Layer, Report
 from sheetgen.proof.workbook import name_of, numbers_in
-from sheetgen.sheet.formula import ApartError, Style, formulas_of
+from sheetgen.sheet.formula import ApartError, formulas_of
 from sheetgen.sheet.layout import Label, Layout
 from sheetgen.sheet.names import MAP, MODEL
 from sheetgen.sheet.pages.map import mirrors

@@ -13,7 +13,7 @@ import numpy as np
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.base.lang import ENGLISH, catalogues, everywhere
-from sheetgen.engines import Values
+from sheetgen.engines.values import Values
 from sheetgen.model.config import Config, decode, run
 from sheetgen.model.families import FAMILIES
 from sheetgen.proof.notation import Notation

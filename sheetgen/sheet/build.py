@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from sheetgen.base.lang import spoken
-from sheetgen.model import weights
-from sheetgen.sheet.formula import Style
+from sheetgen.model.choices import Style, Weights
 
 # What the models of a workbook were put together for; a single model has no such row.
 SINGLE, COMPARE, TOUR = "", "compare", "tour"
-Weights = weights.Style | Literal["checkpoint"]
+Origin = Weights | Literal["checkpoint"]  # of the weights
 
 # The rows of each kind of workbook, in their order; those that say nothing are left out.
 ROWS = {
@@ -34,7 +33,7 @@ class Build:
     kind: str = SINGLE
     tour: str = ""
     seed: int | None = None
-    weights: Weights = "byhand"
+    weights: Origin = "byhand"
     cut: str | None = None
     formulas: Style = "blocks"
     theme: str = "light"
@@ -68,7 +67,7 @@ class Build:
             kind=kind,
             tour=tour,
             seed=int(cast("float", seed)) if whole else None,
-            weights=cast("Weights", str(settings.get("weights", "byhand"))),
+            weights=cast("Origin", str(settings.get("weights", "byhand"))),
             cut=str(settings["cut"]) if "cut" in settings else None,
             formulas="cells" if settings.get("formulas") == "cells" else "blocks",
             theme=str(settings.get("theme", "light")),

@@ -8,14 +8,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from sheetgen.base.cells import Range, column_name, sheet_prefix
 from sheetgen.base.text import literal
+from sheetgen.model.choices import Style
 from sheetgen.trace.ops import ALL, OPS, PRODUCT, Array, Index
 from sheetgen.trace.tensor import Tensor
-
-Style = Literal["blocks", "cells"]
 
 
 @dataclass(frozen=True)

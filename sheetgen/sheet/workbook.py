@@ -14,10 +14,10 @@ from sheetgen.base.cells import Range
 from sheetgen.look.load import LIGHT
 from sheetgen.look.roles import FrameKind
 from sheetgen.look.theme import Theme
+from sheetgen.model.choices import Style
 from sheetgen.model.families import Config
 from sheetgen.model.presets import Request
 from sheetgen.sheet.build import Build
-from sheetgen.sheet.formula import Style
 from sheetgen.sheet.layout import Layout, lay_out
 from sheetgen.sheet.names import MODEL
 from sheetgen.trace.ops import Array

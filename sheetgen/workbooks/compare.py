@@ -17,6 +17,7 @@ from sheetgen.base.errors import InputError
 from sheetgen.base.lang import tr
 from sheetgen.look.load import LIGHT
 from sheetgen.look.theme import Theme
+from sheetgen.model.choices import Style
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
 from sheetgen.published.columns import COUNT, MARK
@@ -24,7 +25,6 @@ from sheetgen.published.models import all_groups
 from sheetgen.published.table import PUBLISHED, Columns
 from sheetgen.published.table import SCOPE as SCALE_SCOPE
 from sheetgen.sheet.build import COMPARE, Build
-from sheetgen.sheet.formula import Style
 from sheetgen.sheet.names import CHANGES
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page

@@ -21,13 +21,12 @@ from sheetgen.base.files import tables, templates
 from sheetgen.look.load import LIGHT
 from sheetgen.look.theme import Theme
 from sheetgen.model import presets
+from sheetgen.model.choices import Style, Weights
 from sheetgen.model.families import run
 from sheetgen.model.given import Given
 from sheetgen.model.weights import Drawn
-from sheetgen.model.weights import Style as Weights
 from sheetgen.published.table import PUBLISHED, Columns
 from sheetgen.sheet.build import TOUR, Build
-from sheetgen.sheet.formula import Style
 from sheetgen.sheet.names import SCALE, STEPS
 from sheetgen.sheet.pages.config import config_page
 from sheetgen.sheet.pages.contents import contents_page

@@ -10,7 +10,8 @@ import numpy as np
 from sheetgen.base.cells import Range
 from sheetgen.base.lang import tr
 from sheetgen.look.theme import Look, Theme
-from sheetgen.sheet.formula import CellFormula, Style, formulas_of
+from sheetgen.model.choices import Style
+from sheetgen.sheet.formula import CellFormula, formulas_of
 from sheetgen.sheet.workbook import Cell
 from sheetgen.trace.ops import Array
 from sheetgen.trace.tensor import Tensor

@@ -11,11 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from sheetgen.model.choices import Format
 from sheetgen.model.config import Config, setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.attention import BARE
 from sheetgen.model.given import Inputs, Prepared
-from sheetgen.model.rounding import Format, Rounding, cells
+from sheetgen.model.rounding import Rounding, cells
 from sheetgen.trace.recorder import Trace, scope
 from sheetgen.trace.tensor import (
     Tensor,
