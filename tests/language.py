@@ -26,6 +26,7 @@ from sheetgen.text import reasons
 from sheetgen.text.blocks import AXES, BLOCKS, SOURCES_OF_PARTS, entry
 from sheetgen.text.equation import equation_of, sentence_of, title_of
 from sheetgen.trace.ops import OPS
+from sheetgen.trace.tensor import Control
 from sheetgen.workbooks import compare
 
 SHAPE = re.compile(r" +\d+×\d+$")  # behind the name of a block
@@ -83,8 +84,8 @@ def names(made: Made) -> set[str]:
     found |= papers | {paper.partition(",")[0] for paper in papers}
     found |= {"on", "off", "on,off", "What changes", "Pictures", "theme", "light", ALIKE}
     for path, tensor in trace.blocks.items():
-        if tensor.kind == "control":
-            choices = tensor.settings["limits"].choices
+        if isinstance(tensor, Control):
+            choices = tensor.limits.choices
             found |= {*choices, ",".join(choices)}
         found |= {path, tensor.name} | (set() if entry(tensor).title else {title_of(tensor)})
         found.add(f"{title_of(tensor)}: {sentence_of(tensor)}")

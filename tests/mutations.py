@@ -44,7 +44,7 @@ from sheetgen.proof.report import STATIC, Report
 from sheetgen.published.table import model_table
 from sheetgen.sheet.formula import formulas_of
 from sheetgen.sheet.layout import lay_out
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block
 from sheetgen.workbooks import scale
 from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book, tokens
 
@@ -75,7 +75,7 @@ class Area:
     """Cells of the workbook that belong to a tensor, with the formulas that fill them."""
 
     path: str
-    tensor: Tensor
+    tensor: Block
     range: Range
     formulas: list[Formula]
 

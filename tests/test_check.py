@@ -79,7 +79,7 @@ def frames(frame: Frame, above: str = "") -> Iterator[tuple[str, set[str]]]:
     for item in frame.items:
         if isinstance(item, Frame):
             title = f"{above} {item.title.split(':')[0]}".strip()
-            yield title, {str(block.path) for block in item.items if not isinstance(block, Frame)}
+            yield title, {block.path for block in item.items if not isinstance(block, Frame)}
             yield from frames(item, title)
 
 

@@ -26,7 +26,7 @@ from sheetgen.model.weights import Drawn
 from sheetgen.sheet.formula import parts_of
 from sheetgen.sheet.layout import Layout, Title, lay_out
 from sheetgen.trace.recorder import Trace, section
-from sheetgen.trace.tensor import constant
+from sheetgen.trace.tensor import Block, constant, leaf
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -122,11 +122,11 @@ def products_off_their_factors(made: Made, layout: Layout) -> list[str]:
                 continue
             place = layout.places[path]
             left, right = product.operands
-            if left.path and left.where == "left":
+            if isinstance(left, Block) and left.where == "left":
                 beside = layout.places[left.path]
                 if (beside.top, beside.bottom) != (place.top, place.bottom) or beside.right >= place.left:
                     found.append(f"{left} at {beside} is not beside {path} at {place}")
-            if right.path and layout.places[right.path].top > place.top:
+            if isinstance(right, Block) and layout.places[right.path].top > place.top:
                 found.append(f"{right} is below {path}")
     return found
 
@@ -156,7 +156,7 @@ def computed_before_used(made: Made, layout: Layout) -> list[str]:
         f"{path} needs {used}"
         for path, tensor in made.trace.blocks.items()
         for used in tensor.blocks_used()
-        if used.frame is not tensor.frame and layout.places[str(used.path)].top > layout.places[path].bottom
+        if used.frame is not tensor.frame and layout.places[used.path].top > layout.places[path].bottom
         and tops[id(used.frame)] > tops[id(tensor.frame)]
     ]  # fmt: skip
 
@@ -218,8 +218,7 @@ def test_left_blocks_that_nobody_uses() -> None:
 def one_block(rows: int, columns: int) -> Trace:
     """A trace with one large constant, which takes no memory."""
     with Trace(Drawn(0, "byhand", {})) as trace, section("Large"):
-        tensor = constant("large", np.zeros((1, 1)), where="below")
-        tensor.value = np.broadcast_to(0.0, (rows, columns))
+        leaf("large", (1, 1), lambda _path: np.broadcast_to(0.0, (rows, columns)), "constant")
     return trace
 
 

@@ -26,7 +26,7 @@ from sheetgen.trace import tensor as t
 from sheetgen.trace.limits import Limits
 from sheetgen.trace.ops import OPS, Array
 from sheetgen.trace.recorder import Trace
-from sheetgen.trace.tensor import Tensor, apply
+from sheetgen.trace.tensor import Block, Tensor, apply
 from sheetgen.xlsx.read import Book, Formula, Sheet
 
 STYLES: tuple[Style, ...] = ("blocks", "cells")
@@ -268,6 +268,11 @@ class Laid:
     formulas: dict[str, tuple[Range, list[CellFormula]]]
 
 
+def block_of(name: str, value: Array) -> Block:
+    """A block that nothing computes."""
+    return t.leaf(name, value.shape, lambda _path: value, "text" if value.dtype == object else "constant")
+
+
 def lay(number: int, case: Case) -> Laid:
     """The case in its own rows: operands one beside the other, results to the right of them."""
     places: dict[str, Range] = {}
@@ -282,15 +287,14 @@ def lay(number: int, case: Case) -> Laid:
     with Trace(Drawn(0, "byhand", {})):
         operands = []
         for i, block in enumerate(case.blocks):
-            kind = "text" if block.dtype == object else "constant"
-            operands.append(Tensor(block, kind=kind).named(f"x{i}"))  # type: ignore[arg-type]
+            operands.append(block_of(f"x{i}", block))
             places[f"x{i}"] = next_place(block.shape)
         result = case.equation(*operands).named("y")
     formulas = {}
     for style, sheet in ((STYLES[0], "Cases"), (STYLES[1], "Cases"), (STYLES[0], FAR)):
         place = next_place(result.shape, sheet)
         formulas[f"{style} on {sheet}"] = place, list(formulas_of(result, place, places, style))
-    return Laid([(places[str(x.path)], x.value) for x in operands], result.value, formulas)
+    return Laid([(places[x.path], x.value) for x in operands], result.value, formulas)
 
 
 LAID = [lay(number, case) for number, case in enumerate(CASES)]
@@ -299,7 +303,7 @@ LAID = [lay(number, case) for number, case in enumerate(CASES)]
 @pytest.mark.parametrize("op", [t.sum_rows, t.max_rows, t.mean_rows, t.mean_square, t.rows_of, lambda x: x[0]])
 def test_what_reads_cells_needs_a_name(op: Any) -> None:
     with Trace(Drawn(0, "byhand", {})):
-        x = Tensor(X).named("x")
+        x = block_of("x", X)
         with pytest.raises(ValueError, match="name first"):
             op(x * 2.0)
 
@@ -314,14 +318,14 @@ def test_every_operation_is_among_the_cases() -> None:
 
     with Trace(Drawn(0, "byhand", {})):
         for case in CASES:
-            collect(case.equation(*(Tensor(block).named(f"{id(case)}_{i}") for i, block in enumerate(case.blocks))))
+            collect(case.equation(*(block_of(f"{id(case)}_{i}", block) for i, block in enumerate(case.blocks))))
     assert set(OPS) - used == set()
 
 
 def test_a_control_chooses_between_whole_blocks() -> None:
     """A row or a number in place of a block would fill one row or one cell of it in Excel."""
     with Trace(Drawn(0, "byhand", {})):
-        control, x = Tensor(ON, kind="text").named("control"), Tensor(X).named("x")
+        control, x = block_of("control", ON), block_of("x", X)
         places = {"control": Range("S", 0, 0, 0, 0), "x": Range("S", 2, 0, 5, 2)}
         y = t.when(control, "on", x, 0.0).named("y")
         with pytest.raises(ValueError, match="whole shape"):
@@ -426,9 +430,9 @@ def test_any_expression(tree: Tree) -> None:
     sheet = Sheet("S")
     places: dict[str, Range] = {}
     with Trace(Drawn(0, "byhand", {})):
-        leaves = {}
+        leaves: dict[str, Tensor] = {}
         for i, (name, value) in enumerate(LEAVES.items()):
-            leaves[name] = Tensor(value, kind="constant").named(name)
+            leaves[name] = block_of(name, value)
             places[name] = Range("S", 0, 5 * i, value.shape[0] - 1, 5 * i + value.shape[1] - 1)
             for (row, column), number in np.ndenumerate(value):
                 sheet.cells[row, 5 * i + column] = float(number)

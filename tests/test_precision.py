@@ -230,7 +230,7 @@ def test_a_rounded_block_is_made_of_one_block() -> None:
     for step in steps:
         first, *cells = step.blocks_used()
         assert isinstance(first, Tensor)
-        assert str(step.path) == f"{first.path}{ENDING}"
+        assert step.path == f"{first.path}{ENDING}"
         assert [cell.path for cell in cells] == ["fraction_bits", "smallest", "beyond"]
 
 

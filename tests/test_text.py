@@ -11,7 +11,7 @@ from helpers import make
 from sheetgen.model import presets
 from sheetgen.text.blocks import AXES, BLOCKS, entry, keys_of
 from sheetgen.text.equation import sentence_of, title_of
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block
 
 # What shows the blocks that the presets as they are do not have.
 OTHERWISE: list[tuple[str, dict[str, Any]]] = [
@@ -24,13 +24,13 @@ OTHERWISE: list[tuple[str, dict[str, Any]]] = [
 
 
 @cache
-def blocks() -> list[Tensor]:
+def blocks() -> list[Block]:
     made = [make(name) for name in presets.all_presets()] + [make(name, **settings) for name, settings in OTHERWISE]
     return [tensor for model in made for tensor in model.trace.blocks.values()]
 
 
 def test_every_block_is_told() -> None:
-    untold = {str(tensor.path) for tensor in blocks() if not sentence_of(tensor) or not title_of(tensor)}
+    untold = {tensor.path for tensor in blocks() if not sentence_of(tensor) or not title_of(tensor)}
     assert not untold
 
 

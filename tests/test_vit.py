@@ -17,10 +17,12 @@ from sheetgen.base.cells import Range
 from sheetgen.engines import ENGINES
 from sheetgen.model.given import Given, ring
 from sheetgen.model.presets import all_presets, request
+from sheetgen.model.weights import Drawn
 from sheetgen.sheet.formula import formulas_of
 from sheetgen.sheet.workbook import defined_name
 from sheetgen.trace.ops import OPS, Array
-from sheetgen.trace.tensor import Tensor, apply
+from sheetgen.trace.recorder import Trace
+from sheetgen.trace.tensor import apply, constant
 from sheetgen.xlsx.read import read_book
 
 GOLDEN = Path(__file__).parent / "golden" / "vit"
@@ -196,8 +198,8 @@ def test_gelu_is_exact_in_every_engine(tmp_path: Path, engine: str, array: bool)
     with xlsxwriter.Workbook(target) as book:
         sheet = book.add_worksheet("Model")
         sheet.write_column(0, 0, numbers[:, 0])
-        given = Tensor(numbers)
-        given.path = "x"
+        with Trace(Drawn(0, "byhand", {})):
+            given = constant("x", numbers)
         places, area = {"x": Range("Model", 0, 0, 1600, 0)}, Range("Model", 0, 1, 1600, 1)
         for made in formulas_of(apply("gelu", given), area, places, "blocks" if array else "cells"):
             at = made.range.top, made.range.left

@@ -11,7 +11,7 @@ from rich.tree import Tree
 from sheetgen.text.equation import shape_of
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Frame, Trace
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block
 
 TOP = 3  # choices that are shown of a prediction
 WEIGHT, QUIET, STRONG = "red", "dim", "bold"
@@ -52,7 +52,7 @@ class _Map:
         node = parent.add(label)
         line: list[Text] = []
         for item in [*frame.items, None]:
-            if isinstance(item, Tensor):
+            if isinstance(item, Block):
                 if item.op != "rounded":  # a step after the block that it rounds
                     line.append(self.block(item))
                 continue
@@ -64,10 +64,10 @@ class _Map:
         for told in self.news(frame):
             node.add(told)
 
-    def block(self, tensor: Tensor) -> Text:
+    def block(self, tensor: Block) -> Text:
         """Name and shape; of a control its value, of a sentence its words."""
         name = Text(tensor.name, WEIGHT if tensor.kind == "weight" else "")
-        value = self.values.get(str(tensor.path))
+        value = self.values.get(tensor.path)
         if value is not None and tensor.kind == "control":
             return name.append(f"={_shown(value[0, 0])}", STRONG)
         if value is not None and tensor.kind == "text" and tensor.rows == 1:
@@ -77,7 +77,7 @@ class _Map:
     def news(self, frame: Frame) -> Iterator[Text]:
         """What is worth knowing of the blocks in a frame: where a token looks, its experts, the prediction."""
         for tensor in frame.items:
-            if not isinstance(tensor, Tensor):
+            if not isinstance(tensor, Block):
                 continue
             if tensor.name == "pattern":
                 yield self.told(tensor, "looks most at", 1)
@@ -86,7 +86,7 @@ class _Map:
             elif tensor.name == "probs":
                 yield self.told(tensor, "→", TOP)
 
-    def told(self, tensor: Tensor, verb: str, count: int) -> Text:
+    def told(self, tensor: Block, verb: str, count: int) -> Text:
         """The largest numbers in the column of the token, and what stands for their rows."""
         column = self.numbers(tensor)
         if column is None:
@@ -95,25 +95,25 @@ class _Map:
         choices = ", ".join(f"{self.name(tensor.axes[0], row)} {column[row]:.2f}" for row in best)
         return Text.assemble(self.token(tensor), f" {verb} ", (choices, STRONG))
 
-    def experts(self, tensor: Tensor) -> Text:
+    def experts(self, tensor: Block) -> Text:
         column = self.numbers(tensor)
         if column is None:
             return self.unknown(tensor)
         chosen = ", ".join(str(expert) for expert in np.flatnonzero(column))
         return Text.assemble(self.token(tensor), " goes to expert ", (chosen or "none", STRONG))
 
-    def unknown(self, tensor: Tensor) -> Text:
+    def unknown(self, tensor: Block) -> Text:
         return Text(f"{tensor.path} cannot be computed", WEIGHT)
 
-    def numbers(self, tensor: Tensor) -> Array | None:
+    def numbers(self, tensor: Block) -> Array | None:
         """The column of the token; None when a cell of it holds no number."""
-        value = self.values.get(str(tensor.path))
+        value = self.values.get(tensor.path)
         column = None if value is None else value[:, self.column].tolist()
         if column is None or any(isinstance(cell, bool) or not isinstance(cell, int | float) for cell in column):
             return None
         return np.array(column, dtype=float)
 
-    def token(self, tensor: Tensor) -> str:
+    def token(self, tensor: Block) -> str:
         return self.name(tensor.axes[1], range(tensor.columns)[self.column])
 
     def name(self, axis: str, index: int) -> str:

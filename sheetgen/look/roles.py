@@ -6,19 +6,20 @@ from typing import Literal
 
 from sheetgen.text.blocks import ROUNDED, Colour, entry
 from sheetgen.trace.recorder import Frame
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block, Tensor
 
 FrameKind = Literal["layer", "attention", "head", "feed_forward", "expert", "router", "input", "output", "other"]
 
 
-def colour_of(tensor: Tensor) -> Colour:
+def colour_of(tensor: Block) -> Colour:
     """The colours of a block: by its kind, the part it stands in, or its row in the table of blocks."""
     if tensor.kind == "text" or tensor.kind == "input":
         return "input"
     if tensor.kind != "computed":
         return tensor.kind
     if tensor.op == "rounded":
-        return colour_of(tensor.operands[0]) if tensor.operands[0].kind == "computed" else "activation"
+        inner = tensor.operands[0]
+        return colour_of(inner) if isinstance(inner, Block) and inner.kind == "computed" else "activation"
     if ".router." in f".{tensor.path}.":
         return "gate"
     return entry(tensor).colour or "activation"
@@ -59,7 +60,7 @@ def kind_of(frame: Frame) -> FrameKind:
     """What a frame is, as far as its look goes."""
     if any(isinstance(item, Frame) and item.path.rpartition(".")[2].startswith("layer_") for item in frame.items):
         return "layer"  # a side of an encoder–decoder
-    blocks = {item.name for item in frame.items if isinstance(item, Tensor)}
+    blocks = {item.name for item in frame.items if isinstance(item, Block)}
     held = next((kind for name, kind in HOLDS.items() if name in blocks), None)
     last = frame.path.rpartition(".")[2]
     by_path = next((kind for start, kind in PATHS.items() if last.startswith(start)), None)
@@ -67,13 +68,13 @@ def kind_of(frame: Frame) -> FrameKind:
     return (held or by_path or "other") if by_path in (None, "layer") else by_path
 
 
-def number_format(tensor: Tensor) -> str:
+def number_format(tensor: Block) -> str:
     """How its numbers are shown; the cells keep full precision."""
     if tensor.kind == "text" or tensor.value.dtype == object:
         return "@"
     if tensor.kind == "weight":
         return "0.0###"
-    if tensor.op == "link":
+    if tensor.op == "link" and isinstance(tensor.operands[0], Block):
         return number_format(tensor.operands[0])
     if number := entry(tensor).number:
         return number
@@ -87,5 +88,5 @@ def number_format(tensor: Tensor) -> str:
 def _counts(tensor: Tensor) -> bool:
     """Whether it holds whole numbers by its nature: ids, ranks, masks of 0 and 1."""
     if tensor.op == "mul":
-        return all(operand.path is None and _counts(operand) for operand in tensor.operands)
+        return all(not isinstance(operand, Block) and _counts(operand) for operand in tensor.operands)
     return tensor.op in ("lookup", "rank", "equal", "less", "less_equal")

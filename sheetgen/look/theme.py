@@ -15,7 +15,7 @@ from sheetgen.look.colours import READABLE, WHITE, contrast, mix
 from sheetgen.look.roles import FrameKind, colour_of, kind_of, number_format
 from sheetgen.text.blocks import Colour
 from sheetgen.trace.recorder import Frame
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block
 
 Look = dict[str, Any]  # properties of a cell, by XlsxWriter's names
 
@@ -82,7 +82,7 @@ class Theme:
         behind = {} if self.paper == WHITE else {"bg_color": self.paper}
         return look | {"valign": "vcenter"} | behind | made
 
-    def block(self, tensor: Tensor, number: str = "") -> Look:
+    def block(self, tensor: Block, number: str = "") -> Look:
         """Look of the cells of a block; `number` is its number format when it is not the usual one."""
         number = number or number_format(tensor)
         if self.bare:
@@ -105,7 +105,7 @@ class Theme:
             "shrink": tensor.value.dtype == object,
         }
 
-    def outline(self, tensor: Tensor, sides: str) -> Look:
+    def outline(self, tensor: Block, sides: str) -> Look:
         """What a cell at these sides of a block (of "left right top bottom") has besides."""
         if tensor.op == "complaints":
             return {}

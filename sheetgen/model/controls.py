@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sheetgen.base.errors import InputError, suggest
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.recorder import open_path
-from sheetgen.trace.tensor import Tensor, complaints, control, number, when
+from sheetgen.trace.tensor import Control, Tensor, complaints, control, number, when
 
 USUAL, ALL, NONE = "usual", "all", "none"
 ON, OFF = "on", "off"
@@ -23,7 +23,7 @@ class Controls:
     """The controls of one model. `wanted` says which: usual, all, none, or names separated by commas."""
 
     wanted: str = USUAL
-    made: dict[str, Tensor] = field(default_factory=dict)
+    made: dict[str, Control] = field(default_factory=dict)
     defaults: dict[str, Live] = field(default_factory=dict)
     group: str = ""  # the heading under which the next ones stand
 

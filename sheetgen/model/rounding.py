@@ -20,7 +20,19 @@ import numpy as np
 from sheetgen.base.errors import InputError
 from sheetgen.model.controls import Controls
 from sheetgen.trace.recorder import Trace, scope, section, unrounded
-from sheetgen.trace.tensor import Tensor, Where, apply, constant, equal, less_equal, mean_square, number, sqrt, when
+from sheetgen.trace.tensor import (
+    Block,
+    Tensor,
+    Where,
+    apply,
+    constant,
+    equal,
+    less_equal,
+    mean_square,
+    number,
+    sqrt,
+    when,
+)
 
 FULL = "full"
 FORMATS = {"bf16": (7, 127), "fp16": (10, 15), "fp32": (23, 127)}  # bits of the fraction, largest exponent
@@ -49,27 +61,27 @@ class Rounding:
     beyond: Tensor  # the least number that is rounded to infinity
     held: set[Tensor] = field(default_factory=set)  # blocks that need no rounding
 
-    def __call__(self, block: Tensor) -> Tensor:
+    def __call__(self, block: Block) -> Block:
         """The block that all others compute with."""
         if block.value.dtype == object or self.holds(block):
             self.held.add(block)
             return block
         with unrounded():
             where: Where = "left" if block.where == "left" else "below"
-            rounded = self.of(block, f"{block.name}{ENDING}", where, block.indent)
+            rounded = self.of(block, f"{block.name}{ENDING}", where, block.starts_at)
         self.held.add(rounded)
         return rounded
 
-    def of(self, x: Tensor, name: str, where: Where = "below", indent: int = 0) -> Tensor:
+    def of(self, x: Tensor, name: str, where: Where = "below", starts_at: int = 0) -> Block:
         """x as the format holds it: a block. Any shape → same shape."""
-        return apply("rounded", x, self.bits, self.smallest, self.beyond).named(name, where, indent)
+        return apply("rounded", x, self.bits, self.smallest, self.beyond).named(name, where, starts_at)
 
     def holds(self, tensor: Tensor) -> bool:
         """Whether the format holds its numbers as they are: rounded before, whole, or one of such."""
-        if tensor in self.held or tensor.kind in ("constant", "text"):
+        if tensor in self.held:
             return True
-        if tensor.kind != "computed":
-            return False
+        if isinstance(tensor, Block) and tensor.kind != "computed":
+            return tensor.kind in ("constant", "text")
         if tensor.op in WHOLE:
             return True
         if tensor.op == "number":

@@ -19,6 +19,11 @@ Sizes = Mapping[str, Number]
 # --- arithmetic that leaves out what is 0 or 1 for all models ----------------------------------------------------
 
 
+def shown(value: Number, name: str) -> Number:
+    """In a table a column of its own, which others refer to."""
+    return value.named(name) if isinstance(value, Tensor) else value
+
+
 def plus(*terms: Number) -> Number:
     """The sum of the terms; plain zeros are left out."""
     total: Number = 0.0
@@ -138,7 +143,7 @@ def encoder_decoder(s: Sizes) -> Counts:
 def vision(s: Sizes) -> Counts:
     """Vision Transformer: patches and a class token through an encoder, classes from the class token."""
     d, layers, heads, h, classes = (s[n] for n in ("d_model", "n_layers", "n_heads", "head_dim", "n_classes"))
-    tokens = s["n_patches"] + 1
+    tokens = shown(s["n_patches"] + 1, "tokens")
     patches = times(s["n_channels"], s["patch_size"], s["patch_size"], d)
     return Counts(
         attention=times(layers, plus(4 * d * heads * h, times(s["qkv_bias"], 3, heads, h), d, s["attention_extra"])),

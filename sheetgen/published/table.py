@@ -20,8 +20,9 @@ from sheetgen.published.models import Group, Model, Toy, find_group
 from sheetgen.trace.limits import Limits
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Source, Trace, scope
-from sheetgen.trace.tensor import Tensor, apply, control, equal
+from sheetgen.trace.tensor import Block, Tensor, apply, control, equal, leaf
 
+SIZE_LIMITS = Limits(0, 1e15, whole=True)  # of a size that somebody types
 SCOPE = "scale"  # d_model → scale.d_model, which the workbook calls scale__d_model
 FREE = "your own: type its sizes"
 
@@ -160,12 +161,10 @@ def _needless(name: str, values: Sequence[float]) -> bool:
     return len(set(values)) == 1 and (SIZES[name].switch or values[0] == 0)
 
 
-def _column(name: str, values: Sequence[float], source: Columns) -> Tensor:
+def _column(name: str, values: Sequence[float], source: Columns) -> Block:
     """A column of numbers that may be edited."""
     default = np.array(values, dtype=float)[:, None]
-    tensor = Tensor(default, settings={"limits": Limits(0, 1e15, whole=True)}, kind="constant").named(name)
-    tensor.value = source.column(str(tensor.path), default)
-    return tensor
+    return leaf(name, default.shape, lambda path: source.column(path, default), "constant")
 
 
 def _same_length(trace: Trace) -> None:
@@ -181,15 +180,14 @@ def _same_length(trace: Trace) -> None:
 def _derive(model: Counts, totals: Sequence[float], source: Columns, assumed: Mapping[str, float]) -> None:
     """The computed columns."""
 
-    def named(value: Number, name: str) -> Tensor:
+    def named(value: Number, name: str) -> Block:
         assert isinstance(value, Tensor), f"{name} is one number for all models"
         return value.named(name)
 
-    def assumption(name: str) -> Tensor:
+    def assumption(name: str) -> Block:
         about = ASSUMPTIONS[name]
         return control(name, assumed.get(name, about.default), about.limits)
 
-    own_context = named(model.tokens, "tokens") if isinstance(model.tokens, Tensor) else None
     parts = {name: named(getattr(model, name), name) for name in PARTS}
     total = named(plus(*parts.values()), "total")
     stated = _column("published", totals, source)
@@ -199,8 +197,8 @@ def _derive(model: Counts, totals: Sequence[float], source: Columns, assumed: Ma
     active = named(minus(total, model.idle), "active")
     if isinstance(model.looked_up, Tensor):
         named(active - model.looked_up, "active_without_embedding")
-    if own_context is not None:  # as long as the image
-        context = own_context
+    if isinstance(model.tokens, Block):  # as long as the image
+        context = model.tokens
     else:  # it grows token by token, and a cache with it
         size = named(assumption("bytes_per_number") * named(model.kv, "kv"), "kv_bytes")
         context = assumption("n")

@@ -13,7 +13,7 @@ from sheetgen.base.cells import Range, column_name, sheet_prefix
 from sheetgen.base.text import literal
 from sheetgen.model.choices import Style
 from sheetgen.trace.ops import ALL, OPS, PRODUCT, Array, Index
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block, Tensor
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class _Operand:
         if tensor.op == "number":
             value = float(tensor.value[0, 0])
             return f"({literal(value)})" if value < 0 and binding > PRODUCT else literal(value)
-        if tensor.path is not None:
+        if isinstance(tensor, Block):
             return self._reference(self.places[tensor.path], rows, columns)
-        if tensor.op == "rows" and tensor.operands[0].path is not None:
+        if tensor.op == "rows" and isinstance(tensor.operands[0], Block):
             start, stop = tensor.settings["start"], tensor.settings["stop"]
             base = self.places[tensor.operands[0].path].part(slice(start, stop), ALL)
             return self._reference(base, rows, columns)
@@ -77,7 +77,7 @@ class ApartError(ValueError):
 
 def _joined(stack: Tensor, places: Mapping[str, Range]) -> Range:
     """The one range of parts that stand right under each other, such as a block and its row of ones."""
-    parts = [places[str(part.path)] for part in stack.operands]
+    parts = [places[part.path] for part in stack.operands if isinstance(part, Block)]
     for upper, lower in itertools.pairwise(parts):
         if (upper.bottom + 1, upper.left, upper.right) != (lower.top, lower.left, lower.right):
             raise ApartError(f"{' and '.join(map(str, stack.operands))} do not stand under each other")
@@ -126,7 +126,7 @@ def parts_of(tensor: Tensor) -> Iterator[Tensor]:
     """The operations that the formula of `tensor` spells out: its own and those of its unnamed operands."""
     yield tensor
     for operand in tensor.operands:
-        if operand.path is None and operand.op != "number":
+        if not isinstance(operand, Block) and operand.op != "number":
             yield from parts_of(operand)
 
 

@@ -21,7 +21,7 @@ from sheetgen.sheet.names import MODEL
 from sheetgen.text.equation import shape_of, title_of
 from sheetgen.trace.ops import OPS
 from sheetgen.trace.recorder import Frame, Trace
-from sheetgen.trace.tensor import Tensor, apply
+from sheetgen.trace.tensor import Block, Control, Tensor, apply
 
 HEADER = 2  # rows above a block: its title and the names of its columns
 MARGIN = 3  # columns left of everything, for the borders of nested frames: at least so many
@@ -35,10 +35,10 @@ NAME = 4  # columns that the name of a control runs over, to the left of its cel
 class Slot:
     """A block with what stands to its left and the rows that sum it up under it."""
 
-    body: Tensor
+    body: Block
     lane: int
-    lefts: list[Tensor] = field(default_factory=list)
-    feet: list[Tensor] = field(default_factory=list)
+    lefts: list[Block] = field(default_factory=list)
+    feet: list[Block] = field(default_factory=list)
 
     @property
     def compact(self) -> bool:
@@ -51,7 +51,7 @@ class Slot:
 
     @property
     def width(self) -> int:
-        return max(t.columns for t in (self.body, *self.feet)) + self.body.indent
+        return max(t.columns for t in (self.body, *self.feet)) + self.body.starts_at
 
 
 @dataclass(eq=False)
@@ -95,7 +95,7 @@ class Label:
 class Title:
     """Name and shape of a block in one cell, from where it runs over `columns` cells, to the left when `right`."""
 
-    tensor: Tensor
+    tensor: Block
     row: int
     column: int
     text: str
@@ -192,9 +192,9 @@ def lay_out(trace: Trace, sheet: str = MODEL, free: int = 0) -> Layout:
     for part in parts:
         row = _Placer(layout, trace, label, end).place(part, row, 0)[0] + 1
     for at, sentence in enumerate(sentences, start=TITLE_ROWS):
-        place = layout.places[str(sentence.path)]
+        place = layout.places[sentence.path]
         top = Range(sheet, at, place.left, at, place.right)
-        layout.labels.append(Label(str(sentence.path), top, apply("link", sentence), "top"))
+        layout.labels.append(Label(sentence.path, top, apply("link", sentence), "top"))
     layout.streams = list(_streams(trace, layout))
     bottom = max(place.bottom for place in layout.places.values())
     right = max(place.right for place in layout.places.values())
@@ -243,11 +243,11 @@ def _plan(frame: Frame) -> Part:
     part = Part(frame)
     if frame.path == CONTROLS:
         return part
-    slot_of: dict[Tensor, Slot] = {}
+    slot_of: dict[Block, Slot] = {}
     band_of: dict[Slot, Band] = {}
-    waiting: list[Tensor] = []  # blocks that stand left of a block still to come
+    waiting: list[Block] = []  # blocks that stand left of a block still to come
 
-    def new_slot(tensor: Tensor, lane: int, band: Band | None) -> None:
+    def new_slot(tensor: Block, lane: int, band: Band | None) -> None:
         if band is None or lane in band.slots:
             band = Band()
             part.items.append(band)
@@ -290,7 +290,7 @@ def _plan(frame: Frame) -> Part:
     return part
 
 
-def _source(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
+def _source(tensor: Block, slot_of: dict[Block, Slot]) -> Slot | None:
     """The slot of this frame that `tensor` follows: its right-hand factor, else the latest block it uses."""
     for product in parts_of(tensor):
         if product.op == "matmul" and product.operands[1] in slot_of:
@@ -302,7 +302,7 @@ def _source(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
     return slot_of[max(used, key=order.index)] if used else None
 
 
-def _left_body(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
+def _left_body(tensor: Block, slot_of: dict[Block, Slot]) -> Slot | None:
     """The slot of a left-hand factor that is itself computed here (V in V·pattern): the product stands level."""
     for product in parts_of(tensor):
         if product.op == "matmul" and product.operands[0] in slot_of:
@@ -310,9 +310,9 @@ def _left_body(tensor: Tensor, slot_of: dict[Tensor, Slot]) -> Slot | None:
     return None
 
 
-def _part_of(switch: Tensor) -> str:
+def _part_of(switch: Control) -> str:
     """Over the column of a switch: `head 1`."""
-    return str(switch.settings["part"]).rpartition(".")[2].replace("_", " ").replace("residual", "skip")
+    return switch.part.rpartition(".")[2].replace("_", " ").replace("residual", "skip")
 
 
 # --- rows and columns --------------------------------------------------------------------------------------------
@@ -352,18 +352,18 @@ class _Placer:
 
     def _place_controls(self, frame: Frame, row: int) -> tuple[int, int]:
         """Groups of controls side by side, below them a table of switches: a row for each layer."""
-        blocks = [item for item in frame.items if isinstance(item, Tensor)]
+        blocks = [item for item in frame.items if isinstance(item, Block)]
         top, first = row, self.label + 1
-        groups: dict[str, list[Tensor]] = {}
-        table: dict[str, list[Tensor]] = {}
+        groups: dict[str, list[Control]] = {}
+        table: dict[str, list[Control]] = {}
         for block in blocks:
-            if "group" in block.settings:
-                groups.setdefault(block.settings["group"], []).append(block)
-            elif "row" in block.settings:
-                table.setdefault(block.settings["row"], []).append(block)
-            else:  # the message
+            if not isinstance(block, Control):  # the message
                 row += 1
                 self._set(block, row, first)
+            elif block.row:
+                table.setdefault(block.row, []).append(block)
+            else:
+                groups.setdefault(block.group, []).append(block)
         row, right = row + 1, self.end
         for i, (group, members) in enumerate(groups.items()):
             column = self.end + 2 + NAME + (i - 1) * (NAME + 2) if i else first
@@ -411,23 +411,23 @@ class _Placer:
                 if slot.lefts or slot.lane:
                     self.layout.arrows.append(Arrow(body_row - 1, label, "→"))
                 if gap and slot.lane == 0:
-                    middle = label + slot.body.indent + (slot.body.columns + 1) // 2
+                    middle = label + slot.body.starts_at + (slot.body.columns + 1) // 2
                     self.layout.arrows.append(Arrow(row - 1, middle, "↓"))
             column = label
             for left in reversed(slot.lefts):
                 column -= left.columns
                 self._left(left, body_row, column)
-            label += slot.body.indent
+            label += slot.body.starts_at
             self._body(slot.body, body_row, label, titled=band.header > 0)
             for i, foot in enumerate(slot.feet):
                 self._body(foot, body_row + slot.body.rows + i, label, titled=False)
 
-    def _set(self, tensor: Tensor, row: int, column: int) -> Range:
+    def _set(self, tensor: Block, row: int, column: int) -> Range:
         place = Range(self.layout.sheet, row, column, row + tensor.rows - 1, column + tensor.columns - 1)
-        self.layout.places[str(tensor.path)] = place
+        self.layout.places[tensor.path] = place
         return place
 
-    def _left(self, tensor: Tensor, row: int, column: int) -> None:
+    def _left(self, tensor: Block, row: int, column: int) -> None:
         place = self._set(tensor, row, column)
         name, size = title_of(tensor), shape_of(tensor)
         if tensor.columns == 1:  # too narrow for both in one line; a single column needs no names above
@@ -437,7 +437,7 @@ class _Placer:
             self.layout.titles.append(Title(tensor, row - 2, place.right, f"{name}  {size}", right=True))
             self._name_columns(tensor, place)
 
-    def _body(self, tensor: Tensor, row: int, label: int, titled: bool) -> None:
+    def _body(self, tensor: Block, row: int, label: int, titled: bool) -> None:
         place = self._set(tensor, row, label + 1)
         text = title_of(tensor) if tensor.kind == "control" else f"{title_of(tensor)}  {shape_of(tensor)}"
         if not titled:
@@ -448,17 +448,17 @@ class _Placer:
         self._name_columns(tensor, place)
         if tensor.rows > 1 or tensor.axes[0]:
             side = Range(self.layout.sheet, place.top, label, place.bottom, label)
-            self.layout.labels.append(Label(str(tensor.path), side, self._names(tensor, vertical=True), "left"))
+            self.layout.labels.append(Label(tensor.path, side, self._names(tensor, vertical=True), "left"))
 
-    def _name_columns(self, tensor: Tensor, place: Range) -> None:
+    def _name_columns(self, tensor: Block, place: Range) -> None:
         above = Range(self.layout.sheet, place.top - 1, place.left, place.top - 1, place.right)
-        self.layout.labels.append(Label(str(tensor.path), above, self._names(tensor, vertical=False), "above"))
+        self.layout.labels.append(Label(tensor.path, above, self._names(tensor, vertical=False), "above"))
 
-    def _names(self, tensor: Tensor, vertical: bool) -> Tensor | None:
+    def _names(self, tensor: Block, vertical: bool) -> Tensor | None:
         """The words along an axis, as the sheet has them at that moment; a block of some columns has some of them."""
         block = self.trace.blocks.get(tensor.axes[0] if vertical else tensor.axes[1])
         if block is None or block.kind != "text":
             return None
         if not vertical and tensor.columns < block.columns:
-            return block.slice_columns(tensor.indent, tensor.indent + tensor.columns)
+            return block.slice_columns(tensor.starts_at, tensor.starts_at + tensor.columns)
         return apply("link", block) if (block.columns == 1) == vertical else apply("transpose", block)

@@ -22,7 +22,7 @@ from sheetgen.sheet.layout import Layout, lay_out
 from sheetgen.sheet.names import MODEL
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Frame, Trace
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block, Tensor
 
 # --- models ------------------------------------------------------------------------------------------------------
 
@@ -36,12 +36,12 @@ class Ran:
     trace: Trace
     build: Build
 
-    def seen(self, path: str) -> Tensor:
+    def seen(self, path: str) -> Block:
         """One of its blocks as an operand for other sheets."""
         block = self.trace[path]
-        tensor = Tensor(block.value, kind=block.kind, axes=block.axes)
-        tensor.path = workbook_path(path, self.key)
-        return tensor
+        return Block(
+            block.value, axes=block.axes, path=workbook_path(path, self.key), frame=block.frame, kind=block.kind
+        )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from sheetgen.text import papers
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block, Control
 
 # Groups of blocks that have one colour: the keys of a theme's fills and lines.
 Colour = Literal["weight", "constant", "control", "input", "activation", "attention", "gate", "residual", "output"]
@@ -578,7 +578,7 @@ AXES = {
 }
 
 
-def entry(tensor: Tensor) -> Entry:
+def entry(tensor: Block) -> Entry:
     """All that is told of a block; of a switch of one part of the model, what all switches of its kind are told."""
     parts, name = _found_by(tensor)
     told = _told(parts[-1], name)
@@ -586,16 +586,17 @@ def entry(tensor: Tensor) -> Entry:
     return told if told.source or not of_part else replace(told, source=of_part)
 
 
-def keys_of(tensor: Tensor) -> list[str]:
+def keys_of(tensor: Block) -> list[str]:
     """The rows that tell of a block, the most special one first."""
     parts, name = _found_by(tensor)
     return _keys(parts[-1], name)
 
 
-def _found_by(tensor: Tensor) -> tuple[list[str], str]:
+def _found_by(tensor: Block) -> tuple[list[str], str]:
     """What the rows of a block are found by: the kinds of the parts that it is in, outer before inner, and its name."""
-    *scopes, name = (tensor.path or tensor.name).split(".")
-    return ["", *(re.sub(r"_\d+$", "", scope) for scope in scopes)], tensor.settings.get("what", name)
+    *scopes, name = tensor.path.split(".")
+    what = tensor.what if isinstance(tensor, Control) else ""
+    return ["", *(re.sub(r"_\d+$", "", scope) for scope in scopes)], what or name
 
 
 def _keys(part: str, name: str) -> list[str]:

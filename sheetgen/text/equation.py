@@ -10,14 +10,14 @@ from sheetgen.model.rounding import ENDING
 from sheetgen.text.blocks import AXES, entry
 from sheetgen.trace.ops import ATOM, OPS
 from sheetgen.trace.recorder import Frame
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block, Control, Tensor
 
 
-def title_of(tensor: Tensor) -> str:
+def title_of(tensor: Block) -> str:
     """Short name of a block."""
     if tensor.kind == "control":
         return tensor.name
-    if tensor.op == "rounded":
+    if tensor.op == "rounded" and isinstance(tensor.operands[0], Block):
         return f"≈ {title_of(tensor.operands[0])}"
     return tr(entry(tensor).title) or tensor.name
 
@@ -27,20 +27,20 @@ def part_name(frame: Frame) -> str:
     return re.split(r"[:,] | of the ", frame.title)[0]
 
 
-def shape_of(tensor: Tensor) -> str:
+def shape_of(tensor: Block) -> str:
     """Rows × columns: `4×10`."""
     return f"{tensor.rows}×{tensor.columns}"
 
 
-def sentence_of(tensor: Tensor) -> str:
+def sentence_of(tensor: Block) -> str:
     """What the block is and why; empty for a tensor that nobody has described."""
     if tensor.op == "rounded":
         return tr(OPS["rounded"].note)
     told = tr(entry(tensor).sentence)
-    return told.format(tensor.settings["part"]) if "part" in tensor.settings else told  # a switch of that part
+    return told.format(tensor.part) if isinstance(tensor, Control) and tensor.part else told
 
 
-def note_of(tensor: Tensor, paper: str) -> str:
+def note_of(tensor: Block, paper: str) -> str:
     """All that is told of a block: equation, what and why, what its rows and columns are, its unit, its source.
 
     `paper` is that of the model: the source of what has no other.
@@ -62,12 +62,12 @@ CHOICES = ("when", "positive", "choose")  # in formulas a call of IF; in words t
 
 def equation_of(tensor: Tensor, frame: Frame | None = None) -> str:
     """The equation over the names of the operands: `SiLU(gate) ⊙ up`."""
-    frame = tensor.frame or frame
+    frame = tensor.frame if isinstance(tensor, Block) else frame
     names = []
     for operand in tensor.operands:
         if operand.op == "number":
             names.append(literal(float(operand.value[0, 0])))
-        elif operand.path is not None:
+        elif isinstance(operand, Block):
             names.append(_seen_from(frame, operand))
         else:
             inner = equation_of(operand, frame)
@@ -83,10 +83,10 @@ def equation_of(tensor: Tensor, frame: Frame | None = None) -> str:
     return tr(OPS[tensor.op].math).format(*names, **tensor.settings)
 
 
-def _seen_from(frame: Frame | None, operand: Tensor) -> str:
+def _seen_from(frame: Frame | None, operand: Block) -> str:
     """Short name of an operand; with its scope (`shared.down`) when it comes from a part inside this frame."""
     scope = f"{frame.path}." if frame and frame.path else ""
-    path = str(operand.path)
+    path = operand.path
     inner = path.removeprefix(scope) if scope and path.startswith(scope) else ""
     if "." not in inner:
         return title_of(operand)

@@ -6,11 +6,12 @@ Equations are written once, over tensors (`model`). Running them gives the refer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from sheetgen.trace.limits import Limits, Live
 
 if TYPE_CHECKING:  # a tensor asks its trace; a trace only keeps tensors
     from sheetgen.trace.ops import Array
-    from sheetgen.trace.tensor import Tensor
+    from sheetgen.trace.tensor import Block
+
+B = TypeVar("B", bound="Block")
 
 # Of a model: more than spreadsheet programs open, or than writing them has memory for (a gigabyte).
 MAX_BLOCKS, MAX_BLOCK_CELLS = 30_000, 5_000_000
@@ -50,9 +53,9 @@ class Frame:
 
     path: str
     title: str
-    items: list[Tensor | Frame] = field(default_factory=list)
+    items: list[Block | Frame] = field(default_factory=list)
 
-    def blocks(self) -> list[Tensor]:
+    def blocks(self) -> list[Block]:
         """All its blocks, those of the frames inside it, too, in the order of computation."""
         return [block for item in self.items for block in (item.blocks() if isinstance(item, Frame) else [item])]
 
@@ -62,12 +65,16 @@ class Trace:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.blocks: dict[str, Tensor] = {}
+        self.blocks: dict[str, Block] = {}
         self.cells = 0  # of all blocks
         self.root = Frame("", "")
         self._frames = [self.root]
-        self.stored: Callable[[Tensor], Tensor] | None = None  # makes of a new block what all others compute with
-        self.twin = ""  # path of the frame in which the model is computed once more, and a dot
+        # Makes of a new block the one that all others compute with: `stored(y)` puts down `y_rounded` and returns it.
+        # None: they compute with the new block itself, `y`.
+        self.stored: Callable[[Block], Block] | None = None
+        # Path of the frame in which the model is computed once more, and a dot: "full." while `full.layer_0.out` is
+        # put down beside `layer_0.out`. Else "".
+        self.twin = ""
 
     def __enter__(self) -> Trace:
         self._token = _TRACE.set(self)
@@ -76,22 +83,28 @@ class Trace:
     def __exit__(self, *_: object) -> None:
         _TRACE.reset(self._token)
 
-    def __getitem__(self, path: str) -> Tensor:
+    def __getitem__(self, path: str) -> Block:
         return self.blocks[path]
 
-    def add(self, tensor: Tensor, name: str) -> None:
-        """Make a block of `tensor`, named within the scope that is open."""
-        frame = self._frames[-1]
-        path = _inside(frame, name)
+    def claim(self, name: str, shape: tuple[int, ...]) -> str:
+        """The path of a new block of this shape in the scope that is open.
+
+        Raises ValueError when there is one of that name, InputError when a workbook would not hold it.
+        """
+        path = _inside(self.open_frame, name)
         if path in self.blocks:
             raise ValueError(f"two tensors are named {path}")
-        self.cells += tensor.value.size
+        self.cells += math.prod(shape)
         if self.cells > MAX_BLOCK_CELLS or len(self.blocks) >= MAX_BLOCKS:
             what = f"{MAX_BLOCK_CELLS:,} cells" if self.cells > MAX_BLOCK_CELLS else f"{MAX_BLOCKS:,} tensors"
             raise InputError(f"this model has more than {what}, too many for a workbook: choose smaller sizes")
-        tensor.path, tensor.frame = path, frame
-        self.blocks[path] = tensor
-        frame.items.append(tensor)
+        return path
+
+    def add(self, block: B) -> B:
+        """Put down a new block, whose path is `claim`ed, in its frame."""
+        self.blocks[block.path] = block
+        block.frame.items.append(block)
+        return block
 
     @contextmanager
     def frame(self, name: str, title: str) -> Iterator[None]:
@@ -107,13 +120,21 @@ class Trace:
             if not inner.items:
                 outer.items.remove(inner)
 
-    def kept(self, block: Tensor) -> Tensor:
-        """What others compute with in place of a new block."""
+    def kept(self, block: Block) -> Block:
+        """What others compute with in place of a new block: itself, or what `stored` makes of it.
+
+        y = (a + b).named("y")  # the block `y`
+        y = (a + b).named("y")  # with --precision: `y` is put down all the same, but this is `y_rounded`
+        """
         return self.stored(block) if self.stored else block
 
-    def first(self, name: str) -> Tensor | None:
-        """While the model is computed once more: the block of this name from the first time."""
-        path = _inside(self._frames[-1], name)
+    def first(self, name: str) -> Block | None:
+        """While the model is computed once more: the block of this name from the first time; else None.
+
+        first("Q")  # in the scope `full.layer_0.head_1`, `twin` being "full.": the block `layer_0.head_1.Q`
+        first("Q")  # `twin` being "": None, whatever there is
+        """
+        path = _inside(self.open_frame, name)
         return self.blocks.get(path.removeprefix(self.twin)) if self.twin else None
 
     @property
@@ -159,11 +180,6 @@ def unrounded() -> Iterator[None]:
         yield
     finally:
         trace.stored = outer
-
-
-def stands_here(tensor: Tensor) -> bool:
-    """Whether the block stands in the frame that is open."""
-    return tensor.frame is running().open_frame
 
 
 def scope(name: str, title: str = "") -> AbstractContextManager[None]:

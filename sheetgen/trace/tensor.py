@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -19,30 +20,21 @@ MAX_CELLS = 50_000_000  # of one tensor on the way to a block
 Where = Literal["below", "beside", "left", "foot"]
 
 
+Axes = tuple[str, str]  # what rows and columns count: the path of the text block that names them, or a feature
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Tensor:
-    """Two dimensions, features × tokens. `path` is None until it is named; only named tensors become blocks."""
+    """Two dimensions, features × tokens: the result of an operation, inside the formula of the block that uses it."""
+
+    value: Array
+    op: str = ""
+    operands: tuple[Tensor, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    axes: Axes = ("", "")
+    kind: Kind = "computed"  # what is not is a block that nothing computes
 
     __array_priority__ = 100  # ndarray + Tensor is ours, too
-
-    def __init__(
-        self,
-        value: Array,
-        op: str = "",
-        operands: tuple[Tensor, ...] = (),
-        settings: dict[str, Any] | None = None,
-        kind: Kind = "computed",
-        axes: tuple[str, str] = ("", ""),
-    ) -> None:
-        self.value = value
-        self.op = op
-        self.operands = operands
-        self.settings = settings or {}
-        self.kind = kind
-        self.axes = axes  # what rows and columns count: the path of the text block that names them, or a feature
-        self.path: str | None = None
-        self.frame: Frame | None = None
-        self.where: Where = "below"
-        self.indent = 0  # how many columns it stands further right, so that it stands over its tokens
 
     @property
     def rows(self) -> int:
@@ -58,30 +50,48 @@ class Tensor:
 
     @property
     def name(self) -> str:
-        """The last part of the path; for an unnamed tensor its operation."""
-        return self.path.rpartition(".")[2] if self.path else self.op
+        """Its operation; of a block the last part of its path."""
+        return self.op
 
     @property
     def T(self) -> Tensor:  # noqa: N802 - as NumPy calls it
         return apply("transpose", self)
 
-    def named(self, name: str, where: Where = "below", indent: int = 0) -> Tensor:
-        """This tensor as a block of cells; one that is a block already gets a second one that links to it."""
+    def named(self, name: str, where: Where = "below", starts_at: int = 0, axes: Axes | None = None) -> Block:
+        """This tensor as a block of cells; one that is a block already gets a second one that links to it.
+
+        What comes after computes with the block that is returned, never with `self`:
+
+            gate = silu(w @ x).named("gate")  # `layer_0.ffn.gate`, when these scopes are open; axes as computed
+            shown = gate.named("gate_again")  # its formula is `=` and the cells of `gate`
+        """
         trace = running()
-        tensor = self if self.path is None else apply("link", self)
-        tensor.where, tensor.indent = where, indent
+        tensor = apply("link", self) if isinstance(self, Block) else self
         first = trace.first(name)
         if first is not None and first.op == tensor.op and first.blocks_used() == tensor.blocks_used():
             return first  # it would be the same once more
-        trace.add(tensor, name)
-        return trace.kept(tensor)
+        return trace.kept(
+            trace.add(
+                Block(
+                    tensor.value,
+                    tensor.op,
+                    tensor.operands,
+                    tensor.settings,
+                    axes or tensor.axes,
+                    path=trace.claim(name, tensor.shape),
+                    frame=trace.open_frame,
+                    where=where,
+                    starts_at=starts_at,
+                )
+            )
+        )
 
-    def blocks_used(self) -> list[Tensor]:
-        """The named tensors that its formula refers to, each once, in the order of the formula."""
-        found: dict[str, Tensor] = {}
+    def blocks_used(self) -> list[Block]:
+        """The blocks that its formula refers to, each once, in the order of the formula."""
+        found: dict[str, Block] = {}
         for operand in self.operands:
-            for block in [operand] if operand.path else operand.blocks_used():
-                found.setdefault(str(block.path), block)
+            for block in [operand] if isinstance(operand, Block) else operand.blocks_used():
+                found.setdefault(block.path, block)
         return list(found.values())
 
     def __bool__(self) -> bool:
@@ -137,14 +147,50 @@ class Tensor:
         return apply("columns", self, start=start, stop=stop)
 
     def __str__(self) -> str:
-        made_of = " and ".join(str(block.path) for block in self.blocks_used())
-        return f"{self.path or f'{self.op} of {made_of}'} ({self.rows}×{self.columns})"
+        made_of = " and ".join(block.path for block in self.blocks_used())
+        return f"{self.op} of {made_of} ({self.rows}×{self.columns})"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
-def apply(op: str, *operands: Tensor | float, **settings: Any) -> Tensor:
-    """The result of an operation of `ops.OPS`; raises ValueError naming the operands whose shapes do not fit."""
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Block(Tensor):
+    """A tensor with cells of its own: what has a name."""
+
+    path: str
+    frame: Frame
+    where: Where = "below"
+    starts_at: int = 0  # the token that its first column belongs to: it stands under that one, and is called so
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition(".")[2]
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.rows}×{self.columns})"
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Control(Block):
+    """One cell that a lecturer may change, within limits.
+
+    It stands in the list under the heading `group`; or, a switch of one part of the model (`layer_0.head_1`), in the
+    table of switches: in the row `row`, for what it switches (`head`).
+    """
+
+    limits: Limits
+    group: str = ""
+    row: str = ""
+    part: str = ""
+    what: str = ""
+
+
+def apply(op: str, *operands: Tensor | float, axes: Axes | None = None, **settings: Any) -> Tensor:
+    """The result of an operation of `ops.OPS`; raises ValueError naming the operands whose shapes do not fit.
+
+    `axes` are those of its operands, as the operation says, unless they are given.
+    """
     tensors = tuple(x if isinstance(x, Tensor) else number(x) for x in operands)
     if OPS[op].of_cells and not _of_a_block(tensors[0]):
         raise ValueError(f"{op} reads cells: give {tensors[0]} a name first")
@@ -156,16 +202,20 @@ def apply(op: str, *operands: Tensor | float, **settings: Any) -> Tensor:
             value = OPS[op].numpy(*(t.value for t in tensors), **settings)
     except ValueError as error:
         raise ValueError(f"{op} does not fit {' and '.join(map(str, tensors))}") from error
-    return Tensor(value, op, tensors, settings, axes=_axes(OPS[op].axes, tensors))
+    return Tensor(value, op, tensors, settings, axes or _axes(OPS[op].axes, tensors))
+
+
+def stands_here(tensor: Tensor) -> bool:
+    """Whether it is a block of the frame that is open."""
+    return isinstance(tensor, Block) and tensor.frame is running().open_frame
 
 
 def _of_a_block(tensor: Tensor) -> bool:
     """Whether its cells are those of a block, or some rows or columns of one."""
-    cut = tensor.op in ("rows", "columns") and tensor.path is None
-    return _of_a_block(tensor.operands[0]) if cut else tensor.path is not None
+    return isinstance(tensor, Block) or (tensor.op in ("rows", "columns") and _of_a_block(tensor.operands[0]))
 
 
-def _axes(rule: str, operands: tuple[Tensor, ...]) -> tuple[str, str]:
+def _axes(rule: str, operands: tuple[Tensor, ...]) -> Axes:
     if rule == "product":
         return operands[0].axes[0], operands[1].axes[1]
     if rule == "transpose":
@@ -182,86 +232,98 @@ def number(value: float) -> Tensor:
     return Tensor(np.array([[float(value)]]), "number")
 
 
-def _leaf(tensor: Tensor, name: str, where: Where = "below") -> Tensor:
-    """A block that nothing computes."""
-    tensor.where = where
-    running().add(tensor, name)
-    return tensor
+def leaf(
+    name: str,
+    shape: tuple[int, int],
+    value: Callable[[str], Array],
+    kind: Kind,
+    where: Where = "below",
+    axes: Axes = ("", ""),
+) -> Block:
+    """A block that nothing computes: `value(path)` says what it holds, which may be more or less than `shape`."""
+    trace = running()
+    path = trace.claim(name, shape)
+    return trace.add(Block(value(path), axes=axes, path=path, frame=trace.open_frame, kind=kind, where=where))
 
 
 def weight(
     name: str,
     rows: int,
     columns: int,
-    axes: tuple[str, str] = ("", ""),
+    axes: Axes = ("", ""),
     around: float | None = None,
     where: Where = "left",
-) -> Tensor:
+) -> Block:
     """Trainable numbers [rows, columns] of this scope: a red block. A workbook may have made it larger."""
     trace = running()
     if (first := trace.first(name)) is not None:
         return first.named(name, where)
-    tensor = _leaf(Tensor(np.empty((rows, columns)), kind="weight", axes=axes), name, where)
-    tensor.value = trace.source.weight(str(tensor.path), (rows, columns), around)
-    return trace.kept(tensor)
+    shape = rows, columns
+    return trace.kept(leaf(name, shape, lambda path: trace.source.weight(path, shape, around), "weight", where, axes))
 
 
-Weight = Callable[..., Tensor]  # (name, rows, columns, axes=, around=, where=) → Tensor, as `weight`
+Weight = Callable[..., Block]  # (name, rows, columns, axes=, around=, where=) → Block, as `weight`
 
 
-def constant(name: str, value: Array, axes: tuple[str, str] = ("", ""), where: Where = "left") -> Tensor:
+def constant(name: str, value: Array, axes: Axes = ("", ""), where: Where = "left") -> Block:
     """Numbers that nobody trains (positions, a permutation): an unshaded block."""
     first = running().first(name)
     if first is not None and where != "foot":  # which must stand under the block that it goes on
         return first
-    return _leaf(Tensor(np.asarray(value, dtype=float), kind="constant", axes=axes), name, where)
+    numbers = np.asarray(value, dtype=float)
+    return leaf(name, numbers.shape, lambda _path: numbers, "constant", where, axes)
 
 
-def control(name: str, default: Live, limits: Limits, **settings: Any) -> Tensor:
-    """One live number or word that a lecturer may change, within limits; call it in the scope `control`.
-
-    `settings` tell the layout where among the controls it stands (see `controls`).
-    """
+def control(
+    name: str, default: Live, limits: Limits, group: str = "", row: str = "", part: str = "", what: str = ""
+) -> Control:
+    """One live number or word that a lecturer may change, within limits; call it in the scope `control`."""
     trace = running()
-    kind = object if isinstance(default, str) else float
-    value = np.array([[default]], dtype=kind)
-    tensor = _leaf(Tensor(value, settings={"limits": limits, **settings}, kind="control"), name)
-    tensor.value = np.array([[trace.source.control(str(tensor.path), default, limits)]], dtype=kind)
-    return tensor
+    path = trace.claim(name, (1, 1))
+    live = trace.source.control(path, default, limits)
+    value = np.array([[live]], dtype=object if isinstance(default, str) else float)
+    made = Control(
+        value,
+        path=path,
+        frame=trace.open_frame,
+        kind="control",
+        limits=limits,
+        group=group,
+        row=row,
+        part=part,
+        what=what,
+    )
+    return trace.add(made)
 
 
-def text(name: str, count: int, across: bool, where: Where = "below") -> Tensor:
+def text(name: str, count: int, across: bool, where: Where = "below") -> Block:
     """Words that may be edited, `across` one per column or down one per row; an axis named by its path shows them."""
     trace = running()
     if (first := trace.first(name)) is not None:
         return first
-    shape = (1, count) if across else (count, 1)
-    tensor = _leaf(Tensor(np.full(shape, "", dtype=object), kind="text"), name, where)
-    path = str(tensor.path)
-    tensor.axes = ("", path) if across else (path, "")
+    path = trace.claim(name, (1, count))
     words = np.array(trace.source.text(path, count), dtype=object)
-    tensor.value = words[None] if across else words[:, None]
-    return tensor
+    value, axes = (words[None], ("", path)) if across else (words[:, None], (path, ""))
+    return trace.add(Block(value, axes=axes, path=path, frame=trace.open_frame, kind="text", where=where))
 
 
-def numbers(name: str, rows: int, columns: int, axes: tuple[str, str] = ("", ""), where: Where = "below") -> Tensor:
+def numbers(name: str, rows: int, columns: int, axes: Axes = ("", ""), where: Where = "below") -> Block:
     """Numbers the model is given [rows, columns]; they may be edited."""
     trace = running()
     if (first := trace.first(name)) is not None:
         return first
-    tensor = _leaf(Tensor(np.empty((rows, columns)), kind="input", axes=axes), name, where)
-    tensor.value = trace.source.numbers(str(tensor.path), (rows, columns))
-    return tensor
+    shape = rows, columns
+    return leaf(name, shape, lambda path: trace.source.numbers(path, shape), "input", where, axes)
 
 
-def stack(parts: list[Tensor]) -> Tensor:
+def stack(parts: Sequence[Tensor], axes: Axes | None = None) -> Tensor:
     """The parts, one below the other; each must be a block."""
-    return apply("stack", *parts)
+    return apply("stack", *parts, axes=axes)
 
 
-def join(parts: list[Tensor]) -> Tensor:
+def join(parts: Sequence[Tensor], axes: Axes | None = None) -> Tensor:
     """The parts, side by side."""
-    return apply("join", *parts)
+    return apply("join", *parts, axes=axes)
 
 
 def patches(image: Tensor, channels: int, size: int) -> Tensor:
@@ -284,9 +346,9 @@ def when(control: Tensor, word: str, yes: Tensor | float, no: Tensor | float) ->
     return apply("when", control, yes, no, word=word)
 
 
-def complaints(controls: list[Tensor]) -> Tensor:
+def complaints(controls: Sequence[Control]) -> Tensor:
     """What is wrong with the controls, in words, as one cell."""
-    return apply("complaints", *controls, limits=[(c.name, c.settings["limits"]) for c in controls])
+    return apply("complaints", *controls, limits=[(c.name, c.limits) for c in controls])
 
 
 def rows_of(x: Tensor) -> Tensor:

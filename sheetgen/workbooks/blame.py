@@ -21,7 +21,7 @@ from sheetgen.text.equation import equation_of, shape_of
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Trace
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block, Tensor
 
 FAMILY = "family"
 _INDEX = re.compile(r"(?<![a-z])(layer|head|kv|expert)_(\d+)")
@@ -34,8 +34,8 @@ class Row:
     name: str  # their path, with * for an index that varies: layer_*.norm_1
     where: str  # which ones: layers 0–1
     paths: tuple[str, ...]  # every block meant
-    a: Tensor | None  # one of them in the first model, and in the second
-    b: Tensor | None
+    a: Block | None  # one of them in the first model, and in the second
+    b: Block | None
     whole: bool  # a part that one model lacks altogether; else a block
 
 
@@ -81,7 +81,7 @@ def _signature(trace: Trace, path: str) -> Any:
 
 
 def _operation(tensor: Tensor) -> Any:
-    operands = tuple(t.path or _operation(t) for t in tensor.operands)
+    operands = tuple(t.path if isinstance(t, Block) else _operation(t) for t in tensor.operands)
     number = float(tensor.value[0, 0]) if tensor.op == "number" else None
     return tensor.op, number, operands, tuple(sorted((key, str(value)) for key, value in tensor.settings.items()))
 
@@ -239,7 +239,7 @@ def _missing(path: str, a: Trace, b: Trace) -> str:
     return ""
 
 
-def _looks(tensor: Tensor | None) -> tuple[str, ...]:
+def _looks(tensor: Block | None) -> tuple[str, ...]:
     """What a reader sees of a block: rows that look alike are one."""
     if tensor is None:
         return ()
@@ -247,7 +247,7 @@ def _looks(tensor: Tensor | None) -> tuple[str, ...]:
     return shape_of(tensor), told, tensor.kind
 
 
-def equation(tensor: Tensor) -> str:
+def equation(tensor: Block) -> str:
     """How a block is made, for a reader: its equation, its number, or what kind of numbers it holds."""
     if tensor.kind == "computed":
         return equation_of(tensor)

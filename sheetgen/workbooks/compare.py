@@ -32,7 +32,7 @@ from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, place
 from sheetgen.text.equation import shape_of
 from sheetgen.text.reasons import reason
 from sheetgen.trace.recorder import Source, Trace, scope, section
-from sheetgen.trace.tensor import Tensor, apply, equal, join
+from sheetgen.trace.tensor import Block, apply, equal, join
 from sheetgen.workbooks import blame, scale
 
 KEYS = ("a", "b")
@@ -174,7 +174,7 @@ def _outputs(models: Sequence[Ran]) -> None:
         if givers:
             givers[0].seen(path).T.named(path.replace(".", "_"))
             break
-    said: dict[str, list[Tensor]] = {}
+    said: dict[str, list[Block]] = {}
     for model in models:
         for path in SAID:
             if path in model.trace.blocks:
@@ -255,7 +255,7 @@ def _change(sheet: Table, row: int, each: blame.Row, a: Placed, b: Placed) -> No
             sheet.page.cell(row, column, "–", "SUBTITLE")
             continue
         text = f"{len(each.paths)} blocks" if each.whole else shape_of(tensor)
-        sheet.page.link(row, column, text, model.name(str(tensor.path)))
+        sheet.page.link(row, column, text, model.name(tensor.path))
         if not each.whole:
             sheet.page.cell(row, column + 1, blame.equation(tensor), "EQUATION")
 

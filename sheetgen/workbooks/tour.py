@@ -34,7 +34,7 @@ from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, defined_
 from sheetgen.text.equation import title_of
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.recorder import Source, Trace, scope
-from sheetgen.trace.tensor import Tensor, apply, control, max_rows, stack, sum_rows, when
+from sheetgen.trace.tensor import Block, Tensor, apply, control, max_rows, stack, sum_rows, when
 from sheetgen.workbooks import scale
 
 SCOPE = "tour"
@@ -127,7 +127,7 @@ class Place:
     before: Ran | None
     table: Trace | None
 
-    def blocks(self, patterns: Sequence[str], model: Ran | None = None) -> list[Tensor]:
+    def blocks(self, patterns: Sequence[str], model: Ran | None = None) -> list[Block]:
         """The blocks whose paths fit one of the patterns, in the order of computation."""
         if model is None and self.now is None:
             assert self.table is not None
@@ -139,7 +139,7 @@ class Place:
             raise InputError(f"no block of {model.key} is called {' or '.join(patterns)}")
         return [model.seen(path) for path in fitting]
 
-    def trainable(self, model: Ran | None) -> list[Tensor]:
+    def trainable(self, model: Ran | None) -> list[Block]:
         """All red blocks of a step."""
         assert model is not None
         return [model.seen(path) for path, block in model.trace.blocks.items() if block.kind == "weight"]
@@ -348,7 +348,7 @@ def _page(tour: Tour, models: Sequence[Placed], trace: Trace, shown: Table | Non
         steps.put(_status(step), _cell(corner, corner.status, 1), "@")
         answer = trace[f"{SCOPE}.{step.key}.answer"]
         form = "@" if answer.value.dtype == object else "#,##0.###"
-        steps.put(str(answer.path), _cell(corner, corner.answer, 2, answer.columns), form)
+        steps.put(answer.path, _cell(corner, corner.answer, 2, answer.columns), form)
     steps.put(f"{SCOPE}.progress", Range(STEPS, top, 2, top + len(tour.steps) - 1, 2), "@")
     steps.states = [place for path, place in steps.places.items() if path.endswith((".status", ".progress"))]
     hint = "The status is chosen on the sheet of the step, above its model. Answers are folded up there: + at the left."

@@ -11,7 +11,7 @@ from sheetgen.sheet.frames import Decor, Mark, levels
 from sheetgen.sheet.layout import Label, Title
 from sheetgen.sheet.workbook import Placed
 from sheetgen.text.equation import equation_of, note_of
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block, Control
 from sheetgen.xlsx import rules
 from sheetgen.xlsx.draft import Draft, Looks
 from sheetgen.xlsx.library import Format
@@ -82,9 +82,9 @@ class ModelSheet:
 
     # --- blocks --------------------------------------------------------------------------------------------------
 
-    def block(self, tensor: Tensor, place: Range) -> None:
+    def block(self, tensor: Block, place: Range) -> None:
         """The numbers or formulas of one block, and what follows its values."""
-        draft, model, path = self.draft, self.model, str(tensor.path)
+        draft, model, path = self.draft, self.model, tensor.path
         looks = self.looks(tensor, place)
         if tensor.kind == "computed":
             draft.computed(tensor, place, self.layout.places, looks)
@@ -92,8 +92,8 @@ class ModelSheet:
             draft.repeated(tensor, place, link, looks)
         else:
             draft.constants(place, tensor.value, looks)
-        if tensor.kind == "control":
-            rules.limited(draft, place, tensor, tensor.settings["limits"])
+        if isinstance(tensor, Control):
+            rules.limited(draft, place, tensor, tensor.limits)
         elif tensor.name == "words":
             if path not in model.links:  # else they are chosen in the other model
                 rules.a_word(draft, place, self.layout.places["vocabulary"])
@@ -103,7 +103,7 @@ class ModelSheet:
         elif tensor.name in ("pattern", "probs") and not self.theme.bare:
             rules.heat(draft, place, hidden=tensor.name == "pattern")
 
-    def looks(self, tensor: Tensor, place: Range) -> Looks:
+    def looks(self, tensor: Block, place: Range) -> Looks:
         """The formats of the cells of a block: those at its sides have its outline."""
         base, made = self.theme.block(tensor), dict[tuple[bool, ...], Format]()
 
@@ -132,7 +132,7 @@ class ModelSheet:
     def title(self, title: Title) -> None:
         """Name and shape, and the equation behind them where there is room; else it is in the note alone."""
         draft, theme = self.draft, self.theme
-        new = self.model.path(str(title.tensor.path)) in self.marked
+        new = self.model.path(title.tensor.path) in self.marked
         look = theme.text("TITLE_RIGHT" if title.right else "TITLE") | (theme.new if new else {})
         text = f"★ {title.text}" if new else title.text
         equation = equation_of(title.tensor) if title.tensor.kind == "computed" else ""

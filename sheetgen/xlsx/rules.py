@@ -7,7 +7,7 @@ from sheetgen.base.lang import tr
 from sheetgen.sheet.workbook import Rule
 from sheetgen.text.equation import sentence_of
 from sheetgen.trace.limits import Limits
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block
 from sheetgen.xlsx.draft import Draft
 from sheetgen.xlsx.library import Options
 
@@ -64,7 +64,7 @@ def _conditional(draft: Draft, place: Range, options: Options) -> None:
 # --- what may be typed -------------------------------------------------------------------------------------------
 
 
-def limited(draft: Draft, place: Range, tensor: Tensor, limits: Limits) -> None:
+def limited(draft: Draft, place: Range, tensor: Block, limits: Limits) -> None:
     """Numbers within limits, or one of some choices; a control says so where it is clicked."""
     rule: dict[str, object] = {"validate": "list", "source": list(limits.choices)}
     if not limits.choices:

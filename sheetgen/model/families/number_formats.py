@@ -104,7 +104,7 @@ def positions(position: Tensor, rounding: Rounding) -> None:
     cos(position).named("cos_exact")
     cos(kept).named("cos_kept")
     before, after = kept.slice_columns(0, COUNT - 1), kept.slice_columns(1, COUNT)
-    equal(after, before).named("same_as_before", indent=1)
+    equal(after, before).named("same_as_before", starts_at=1)
 
 
 def two_gelus(x: Tensor, rounding: Rounding) -> None:

@@ -6,6 +6,7 @@ Each is one head and nothing else, beside the attention over the whole sentence 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -79,17 +80,13 @@ def sees(key: Tensor, query: Tensor, window: int) -> Tensor:
 
 def piece(x: Tensor, start: int, stop: int, name: str) -> Tensor:
     """Some columns as a block of their own; its columns are counted, since they are no longer those of the words."""
-    cut = x.slice_columns(start, stop)
-    cut.axes = (x.axes[0], "")
-    return cut.named(name)
+    return x.slice_columns(start, stop).named(name, axes=(x.axes[0], ""))
 
 
-def compare(made: list[Tensor], whole: Tensor) -> None:
+def compare(made: Sequence[Tensor], whole: Tensor) -> None:
     """The pieces side by side, and how far they are from attention over the whole sentence."""
     with section("Together: the same as the whole sentence at once"):
-        z = join(made)
-        z.axes = whole.axes
-        (z.named("z") - whole).named("difference")
+        (join(made).named("z", axes=whole.axes) - whole).named("difference")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,14 +144,14 @@ class Stack(Config):
 
     def embed(self, one_hot: Tensor, table: Tensor, controls: Controls) -> Tensor:
         """The input of layer 0. [V, T] → [d, T]."""
+        words = table.T @ one_hot
         if self.positions == "learned":
-            words = (table.T @ one_hot).named("word_embed")
+            words = words.named("word_embed")
             place = constant("place", np.arange(self.n_positions)[:, None], ("place", ""))
             where = weight("W_P", self.n_positions, self.d_model, axes=("place", "d_model"))
             position = constant("place_of_token", np.arange(words.columns)[None], ("", "words"), "below")
             places = times(equal(place, position), controls.factor("added_positions")).named("one_hot_place")
             return (words + (where.T @ places).named("place_embed")).named("embed")
-        words = table.T @ one_hot
         if self.embed_scale:
             words = words.named("word_embed")
             words = words * sqrt(rows_of(words))

@@ -131,10 +131,9 @@ class Vit(Config):
         """[class; W_patch·patches + b] + positions. [channels · height, width] → [d, 1 + patches]."""
         columns = text("column_names", 1 + self.n_patches, across=True).axes[1]
         cut = patches(image, self.channels, self.patch_size)
-        cut.axes = ("", columns)
-        flat = nn.with_ones(cut.named("patches", indent=1))
+        flat = nn.with_ones(cut.named("patches", starts_at=1, axes=("", columns)))
         tokens = weight("W_patch", self.d_model, flat.rows, axes=("d_model", "")) @ flat
-        tokens = tokens.named("patch_embed", indent=1)
+        tokens = tokens.named("patch_embed", starts_at=1)
         first = weight("W_class", self.d_model, 1, axes=("d_model", columns), where="below")
         x = join([first, tokens]).named("with_class")
         places = weight("W_pos", *x.shape, axes=("d_model", columns), where="below")

@@ -7,8 +7,7 @@ import functools
 import numpy as np
 
 from sheetgen.model.controls import Controls
-from sheetgen.trace.recorder import stands_here
-from sheetgen.trace.tensor import Tensor, constant, stack
+from sheetgen.trace.tensor import Tensor, constant, stack, stands_here
 
 
 def with_ones(x: Tensor) -> Tensor:
@@ -16,9 +15,7 @@ def with_ones(x: Tensor) -> Tensor:
     if not stands_here(x):
         x = x.named("x")
     ones = constant(f"{x.name}_ones", np.ones((1, x.columns)), ("", x.axes[1]), "foot")
-    joined = stack([x, ones])
-    joined.axes = x.axes
-    return joined
+    return stack([x, ones], x.axes)
 
 
 def add_back(x: Tensor, y: Tensor, c: Controls, which: str) -> Tensor:

@@ -64,7 +64,7 @@ def rope_tables(
     with unrounded():
         index = constant("pair", pair, axes=("head_dim", ""))
         size: Tensor | float = rows_of(index) if rotary == head_dim else float(rotary)
-        frequency = (c["rope_theta"] ** ((-2.0) * index / size)).named("frequency", "left")
+        frequency: Tensor = (c["rope_theta"] ** ((-2.0) * index / size)).named("frequency", "left")
         if rotary < head_dim:
             turns = constant("turns", (np.arange(head_dim) < rotary)[:, None], axes=("head_dim", ""))
             frequency = (turns * frequency).named("rotary_frequency", "left")

@@ -32,9 +32,7 @@ def route(
     logits = (w("W_router", experts, x.rows, axes=("expert", x.axes[0])) @ x).named("logits")
     chosen = top_k(logits, c["top_k"])
     if on:
-        available = stack(on).named("expert_on", "left")
-        available.axes = (logits.axes[0], "")
-        chosen = chosen * available
+        chosen = chosen * stack(on).named("expert_on", "left", axes=(logits.axes[0], ""))
     chosen = chosen.named("chosen", "beside")
     with unrounded():
         weights = softmax(logits, "p", c) if gate == "softmax" or "gate" in c else sigmoid(logits)

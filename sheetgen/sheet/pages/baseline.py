@@ -19,7 +19,7 @@ from sheetgen.sheet.names import BASELINE, MAP
 from sheetgen.sheet.workbook import Cell, Grid, LiveCell, Page, Placed, Rule
 from sheetgen.text.equation import part_name
 from sheetgen.trace.recorder import Frame
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block, Tensor
 
 SWITCH = "mark_changes"  # the name of the cell that turns the marks on and off
 MOVED = "0.000000001"  # less is rounding
@@ -41,7 +41,7 @@ class Row:
 
     frame: Frame
     depth: int
-    own: list[Tensor]
+    own: list[Block]
     inner: list[int]
     costs: list[int]
 
@@ -80,7 +80,7 @@ def baseline_page(model: Placed) -> Page:
     return page
 
 
-def _differs(place: Range, tensor: Tensor) -> str:
+def _differs(place: Range, tensor: Block) -> str:
     """The rule of a block: its first cell is not what Baseline has in the same place of the block."""
     first, corner = place.part(0, 0).a1, place.part(0, 0).absolute.partition("!")[2]
     base = _base(place).absolute
@@ -138,7 +138,7 @@ def _rows(frame: Frame, start: int = 0, depth: int = 0) -> list[Row]:
             continue
         at = start + len(found)
         inside = _rows(item, at + 1, depth + 1)
-        own = [block for block in item.items if isinstance(block, Tensor)]
+        own = [block for block in item.items if isinstance(block, Block)]
         inner = [at + 1 + i for i, row in enumerate(inside) if row.depth == depth + 1]
         costs = np.sum([_costs(own), *(row.costs for row in inside if row.depth == depth + 1)], axis=0)
         found += [Row(item, depth, own, inner, costs.tolist()), *inside]
@@ -153,26 +153,26 @@ def _total(cell: Range, own: str, inner: Sequence[str], costs: Sequence[int], co
     return LiveCell(cell, "=" + ("+".join(parts) or "0"), costs[column], "COUNT", COUNTED)
 
 
-def _weights(blocks: Sequence[Tensor]) -> list[Tensor]:
+def _weights(blocks: Sequence[Block]) -> list[Block]:
     return [block for block in blocks if block.kind == "weight"]
 
 
-def _computed(blocks: Sequence[Tensor]) -> list[Tensor]:
+def _computed(blocks: Sequence[Block]) -> list[Block]:
     """Blocks of numbers that are new: links and rounded ones only show again what stands elsewhere."""
     shown_again = ("link", "rounded")
     return [b for b in blocks if b.kind == "computed" and b.op not in shown_again and b.value.dtype != object]
 
 
-def _cached(blocks: Sequence[Tensor]) -> list[Tensor]:
+def _cached(blocks: Sequence[Block]) -> list[Block]:
     return [block for block in _computed(blocks) if block.name in ("K", "V")]
 
 
-def _products(blocks: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+def _products(blocks: Sequence[Block]) -> list[tuple[Block, Tensor]]:
     """The matrix products in the formulas of these blocks: (block, product)."""
     return [(block, part) for block in _computed(blocks) for part in parts_of(block) if part.op == "matmul"]
 
 
-def _costs(blocks: Sequence[Tensor]) -> list[int]:
+def _costs(blocks: Sequence[Block]) -> list[int]:
     """What these blocks cost, one number for each of `COLUMNS`; they have not moved."""
     sizes = (sum(block.value.size for block in found(blocks)) for found in (_weights, _computed, _cached))
     weights, computed, cached = sizes
@@ -180,25 +180,28 @@ def _costs(blocks: Sequence[Tensor]) -> list[int]:
     return [weights, products, computed, cached, 0]
 
 
-def _formulas(model: Placed, blocks: Sequence[Tensor]) -> list[str]:
+def _formulas(model: Placed, blocks: Sequence[Block]) -> list[str]:
     """For each of `COLUMNS` the formula over these blocks, without '='; empty when there is nothing to count."""
 
-    def area(block: Tensor) -> str:
-        return model.layout.places[str(block.path)].seen_from(MAP)
+    def area(block: Block) -> str:
+        return model.layout.places[block.path].seen_from(MAP)
 
-    def sizes(found: Sequence[Tensor]) -> str:
+    def sizes(found: Sequence[Block]) -> str:
         return "+".join(f"ROWS({area(block)})*COLUMNS({area(block)})" for block in found)
 
-    def work(block: Tensor, product: Tensor) -> str:
+    def work(block: Block, product: Tensor) -> str:
         a, b = product.operands
-        if a.path is None and b.path is None:
+        if isinstance(a, Block):
+            inner = f"COLUMNS({area(a)})"
+        elif isinstance(b, Block):
+            inner = f"ROWS({area(b)})"
+        else:
             return str(product.rows * product.columns * a.columns)
-        inner = f"COLUMNS({area(a)})" if a.path else f"ROWS({area(b)})"
         if product.shape != block.shape:  # it is only a part of the formula
             return f"{product.rows}*{product.columns}*{inner}"
         return f"ROWS({area(block)})*COLUMNS({area(block)})*{inner}"
 
-    numbers = [model.layout.places[str(block.path)] for block in blocks if block.value.dtype != object]
+    numbers = [model.layout.places[block.path] for block in blocks if block.value.dtype != object]
     # A row that was inserted has nothing on Baseline to be compared with: it counts as not moved.
     moved = (f"IFERROR(ABS({place.seen_from(MAP)}-{_base(place)}),0)" for place in numbers)
     products = "+".join(work(block, product) for block, product in _products(blocks))

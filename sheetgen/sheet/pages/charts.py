@@ -12,7 +12,7 @@ from sheetgen.sheet.names import PICTURES
 from sheetgen.sheet.workbook import Chart, Page, Placed, Series, Table
 from sheetgen.text.equation import sentence_of
 from sheetgen.trace.ops import ALL
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.tensor import Block
 
 
 def pictures_page(model: Placed, scale: Table | None = None) -> Page | None:
@@ -36,7 +36,7 @@ def _charts(model: Placed) -> Iterator[Chart]:
             yield _angles(model, tensor)
         elif path.endswith(".router.g"):
             tokens = model.trace.blocks.get(tensor.axes[1])
-            names = places[str(tokens.path)] if tokens is not None else places[path].part(0, ALL)
+            names = places[tokens.path] if tokens is not None else places[path].part(0, ALL)
             experts = tuple(Series(f"expert {e}", places[path].part(e, ALL)) for e in range(tensor.rows))
             where = path.split(".")[0].replace("_", " ").capitalize()
             yield Chart(
@@ -45,9 +45,9 @@ def _charts(model: Placed) -> Iterator[Chart]:
             )
 
 
-def _choices(probs: Tensor, places: dict[str, Range]) -> Chart:
+def _choices(probs: Block, places: dict[str, Range]) -> Chart:
     names = places[probs.axes[0]]
-    last = places[str(probs.path)].part(ALL, probs.columns - 1)
+    last = places[probs.path].part(ALL, probs.columns - 1)
     label = probs.axes[0] == "labels"
     what = "label of the image" if label else "next word after the last one"
     return Chart(
@@ -57,19 +57,19 @@ def _choices(probs: Tensor, places: dict[str, Range]) -> Chart:
     )
 
 
-def _angles(model: Placed, angle: Tensor) -> Chart:
+def _angles(model: Placed, angle: Block) -> Chart:
     """Of each pair or wave one line."""
-    frame = f"{angle.frame.path}." if angle.frame and angle.frame.path else ""
+    frame = f"{angle.frame.path}." if angle.frame.path else ""
     index = next(
         model.trace.blocks[f"{frame}{name}"] for name in ("pair", "wave") if f"{frame}{name}" in model.trace.blocks
     )
     numbers = [int(n) for n in index.value[:, 0]]
-    place = model.layout.places[str(angle.path)]
+    place = model.layout.places[angle.path]
     lines = tuple(Series(f"{index.name} {n}", place.part(numbers.index(n), ALL)) for n in sorted(set(numbers)))
-    title = f"{angle.frame.title}: angles" if angle.frame else "Angles"
+    title = f"{angle.frame.title}: angles"
     positions = next(block for block in angle.blocks_used() if block.rows == 1 and block.columns == angle.columns)
     return Chart(
-        *("lines", title, "position", "radians", model.layout.places[str(positions.path)], lines),
+        *("lines", title, "position", "radians", model.layout.places[positions.path], lines),
         f"Lines, one for each {index.name}: {sentence_of(angle)} The first turns fastest.",
     )
 

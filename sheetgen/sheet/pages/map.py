@@ -20,7 +20,7 @@ from sheetgen.sheet.workbook import Cell, Mirror, Page, Placed
 from sheetgen.text.blocks import PURPOSES
 from sheetgen.text.equation import equation_of, part_name, sentence_of, title_of
 from sheetgen.trace.recorder import Frame, Trace
-from sheetgen.trace.tensor import Tensor, apply
+from sheetgen.trace.tensor import Block, Tensor, apply
 
 ABREAST = 4  # boxes side by side
 STREAM, BRANCH = 1, 2  # columns: the residual stream, the arrow out of it
@@ -48,7 +48,7 @@ class Small:
 
     title: str
     kind: FrameKind
-    target: Tensor  # where its name leads
+    target: Block  # where its name leads
     note: str
     family: str  # boxes of the same family do not feed each other
     holds: set[str]  # names of its blocks
@@ -88,7 +88,7 @@ class Diagram:
         flows: whether one box feeds the next.
         """
         waiting: list[Small] = []
-        own: list[Tensor] = []  # blocks of the frame itself that are not drawn yet
+        own: list[Block] = []  # blocks of the frame itself that are not drawn yet
 
         def collect() -> None:
             if own:
@@ -96,7 +96,7 @@ class Diagram:
                 own.clear()
 
         for item in frame.items:
-            if isinstance(item, Tensor):
+            if isinstance(item, Block):
                 if item.op == "rounded":  # a step on the way, no part of the model
                     continue
                 if item.name in JOINS and item.op == "add":
@@ -159,7 +159,7 @@ class Diagram:
 
     def small(self, box: Small, column: int, height: int) -> None:
         """One box: its name, which leads to its cells, and its lines."""
-        top, path = self.row, str(box.target.path)
+        top, path = self.row, box.target.path
         sides = "left top bottom"
         self.cells.append(Cell(top, column, box.title, "BOX_TITLE", path, kind=box.kind, edges=sides, note=box.note))
         self.cells.append(Cell(top, column + 1, "", "BOX_TITLE", kind=box.kind, edges="right top bottom"))
@@ -179,12 +179,12 @@ class Diagram:
             value = Cell(row, column + 1, "", "BOX_VALUE", kind=box.kind, edges=right)
             self.live(value, line.value, line.owner, line.number)
 
-    def addition(self, tensor: Tensor) -> None:
+    def addition(self, tensor: Block) -> None:
         """A row for what is added to the residual stream."""
         row = self.row
         self.joins.append(row)
         self.cells.append(Cell(row, BRANCH, "←", "ARROW"))
-        title, path = title_of(tensor), str(tensor.path)
+        title, path = title_of(tensor), tensor.path
         self.cells.append(Cell(row, self.first, title, "LINK", path, note=sentence_of(tensor)))
         self.live(Cell(row, self.first + 1, "", "BOX_VALUE"), apply("shape", tensor), path, "@")
         self.cells.append(Cell(row, self.first + 3, f"{title} = {equation_of(tensor)}", "EQUATION"))
@@ -199,7 +199,7 @@ class Diagram:
 
     # --- what stands in them -----------------------------------------------------------------------------------------
 
-    def small_of_blocks(self, blocks: list[Tensor]) -> Small:
+    def small_of_blocks(self, blocks: list[Block]) -> Small:
         """Blocks that stand between frames, such as a norm: named by what comes out of them."""
         made = [block for block in blocks if block.kind == "computed"]
         result = next((block for block in reversed(made) if block.op != "link"), (made or blocks)[-1])
@@ -218,32 +218,32 @@ class Diagram:
         note = f"{frame.title}\n{title_of(blocks[-1])}: {sentence_of(blocks[-1])}"
         return Small(part_name(frame), kind, blocks[0], note, family, _names(blocks), lines)
 
-    def lines(self, blocks: list[Tensor], result: Tensor) -> list[Line]:
+    def lines(self, blocks: list[Block], result: Block) -> list[Line]:
         """Shape of the result and number of parameters, as far as there are any."""
-        found = [Line(title_of(result), apply("shape", result), str(result.path), "@")]
+        found = [Line(title_of(result), apply("shape", result), result.path, "@")]
         count = self.count(blocks)
         return [*found, count] if count else found
 
-    def controls(self, blocks: list[Tensor]) -> list[Line]:
+    def controls(self, blocks: list[Block]) -> list[Line]:
         """The first controls as they stand."""
         found = [block for block in blocks if block.kind == "control"][:MOST_TOLD]
-        return [Line(title_of(block), apply("link", block), str(block.path), "General") for block in found]
+        return [Line(title_of(block), apply("link", block), block.path, "General") for block in found]
 
     def errors(self, frame: Frame) -> list[Line]:
         """What rounding does to the last token, part by part."""
         found = [block for block in frame.blocks() if frame.path == EFFECT and block.name == "relative"]
-        return [Line(block.frame.title, self.asked(block), str(block.path), "0.0%") for block in found if block.frame]
+        return [Line(block.frame.title, self.asked(block), block.path, "0.0%") for block in found]
 
     def looks_at(self, frame: Frame) -> list[Line]:
         """Where the last token (of an image: the class token) looks most, and how much of it that is."""
         for item in frame.items:
-            if isinstance(item, Tensor) and item.name == "pattern":
+            if isinstance(item, Block) and item.name == "pattern":
                 keys = self.trace.blocks.get(item.axes[0])
                 asked = self.asked(item)
                 if keys is None or keys.kind != "text":
                     return []
                 word = apply("likeliest", asked, keys)
-                return [Line(word, apply("max", asked), str(item.path), "0.00", '"looks at "@')]
+                return [Line(word, apply("max", asked), item.path, "0.00", '"looks at "@')]
         return []
 
     def gate(self, frame: Frame, parent: Frame) -> list[Line]:
@@ -254,22 +254,22 @@ class Diagram:
             return []
         e = int(found.group(2))
         weight = gates.slice(e, e + 1).slice_columns(gates.columns - 1, gates.columns)
-        return [Line("last token", weight, str(gates.path), '"gate "0.00;;"–"')]
+        return [Line("last token", weight, gates.path, '"gate "0.00;;"–"')]
 
     def prediction(self, frame: Frame) -> list[Line]:
         """What comes out at the end: the next word, or the label, and its probability."""
         for item in frame.items:
-            if isinstance(item, Tensor) and item.name in ("next_word", "label"):
+            if isinstance(item, Block) and item.name in ("next_word", "label"):
                 p = self.trace["next_prob" if item.name == "next_word" else "label_prob"]
-                return [Line(self.asked(item), self.asked(p), str(p.path), "0.00", '"→ "@')]
+                return [Line(self.asked(item), self.asked(p), p.path, "0.00", '"→ "@')]
         return []
 
-    def asked(self, tensor: Tensor) -> Tensor:
+    def asked(self, tensor: Block) -> Tensor:
         """The column of the token that is asked: the last, or the class token of an image."""
         at = 0 if "column_names" in self.trace.blocks else tensor.columns - 1
         return tensor.slice_columns(at, at + 1)
 
-    def count(self, blocks: list[Tensor]) -> Line | None:
+    def count(self, blocks: list[Block]) -> Line | None:
         """How many trainable numbers these blocks hold, counted by the sheet; None without any, or with too many."""
         weights = [block for block in blocks if block.kind == "weight"]
         if not 0 < len(weights) <= MOST_COUNTED:
@@ -285,7 +285,7 @@ class Diagram:
         for column, tensor in zip(columns, live, strict=False):
             self.cells.append(Cell(self.row, column, title_of(tensor), "TABLE_HEAD"))
             place = Range(MAP, top, column, top + tensor.columns - 1, column)
-            self.mirrors.append(Mirror(str(tensor.path), place, apply("transpose", tensor)))
+            self.mirrors.append(Mirror(tensor.path, place, apply("transpose", tensor)))
 
     # --- cells -------------------------------------------------------------------------------------------------------
 
@@ -322,5 +322,5 @@ def _nesting(frame: Frame) -> int:
     return max((1 + _nesting(item) for item in inner), default=0)
 
 
-def _names(blocks: list[Tensor]) -> set[str]:
+def _names(blocks: list[Block]) -> set[str]:
     return {block.name for block in blocks}
