@@ -243,15 +243,13 @@ def _cut(full: Config, config: Config, architecture: Architecture, checkpoint: C
 def _fits(folder: Path, config: Any, parts: Parts, full: Any) -> None:
     """Raise InputError, with what would fit, when the workbook would have too many cells.
 
-    The red cells are counted, those of the formulas estimated from the sizes of the layers.
+    The red cells are counted, those of the formulas estimated by the family.
     """
     layers, words = config.n_layers, getattr(config, "vocab_size", 0)
     tokens = config.n_tokens if words else config.n_patches + 1
-    networks = getattr(config, "n_experts", 0) + 1
-    features = 12 * config.d_model + 8 * config.n_heads * config.head_dim + 4 * networks * config.d_ff
+    formulas = config.layer_cells(tokens)
     sizes = [
-        sum(part.cells for path, part in parts.items() if path.startswith(f"layer_{i}."))
-        + tokens * (features + 6 * config.n_heads * tokens)
+        sum(part.cells for path, part in parts.items() if path.startswith(f"layer_{i}.")) + formulas
         for i in range(layers)
     ]
     per_word = sum(parts[path].columns for path in PER_WORD if path in parts) + 4 * tokens

@@ -93,6 +93,10 @@ class Config:
         """Sizes of the sheet Scale that no field of this family is called like."""
         return {}
 
+    def layer_cells(self, tokens: int) -> int:
+        """About how many cells the formulas of a layer fill; only families that read checkpoints need to know."""
+        raise NotImplementedError
+
     def least_size(self) -> tuple[int, int]:
         """Rows and columns that the sheet of the model has at least; so what cannot fit is refused at once."""
 

@@ -46,6 +46,9 @@ class FeedForward(Stack):
     def more_sizes(self) -> dict[str, float]:
         return super().more_sizes() | {"ffn_matrices": 3 if self.gated else 2, "ffn_bias": self.mlp_bias}
 
+    def layer_cells(self, tokens: int) -> int:
+        return super().layer_cells(tokens) + 4 * self.d_ff * tokens
+
     def declare_feed_forward(self, c: Controls) -> None:
         c.group = "Feed-forward"
         c.switch("activation", self.activation, tuple(nn.CURVES), extra=True)

@@ -147,6 +147,9 @@ class GroupedQuery(Heads):
             "full_norm": self.qk_norm == "all",
         }
 
+    def layer_cells(self, tokens: int) -> int:
+        return super().layer_cells(tokens) + self.n_heads * tokens * (8 * self.head_dim + 6 * tokens)
+
     # --- equations, in reading order ---------------------------------------------------------------------------------
 
     def attention(self, i: int, x: Tensor, context: Context) -> Tensor:

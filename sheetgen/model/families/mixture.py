@@ -78,6 +78,9 @@ class Experts(FeedForward):
         dense = self.n_layers - self.n_layers // self.moe_every
         return super().more_sizes() | {"n_shared_experts": self.shared_expert, "n_dense_layers": dense}
 
+    def layer_cells(self, tokens: int) -> int:
+        return super().layer_cells(tokens) + 4 * self.n_experts * self.d_ff * tokens
+
     def declare(self, c: Controls) -> None:
         super().declare(c)
         experts = [f"expert_{e}" for e in range(self.n_experts)]

@@ -111,6 +111,9 @@ class Stack(Config):
             "n_positions": self.n_positions if self.positions == "learned" else 0,
         }
 
+    def layer_cells(self, tokens: int) -> int:
+        return 12 * self.d_model * tokens
+
     def prediction(self, trace: Trace) -> str:
         words, word, p = (trace[path].value[0] for path in ("words", "next_word", "next_prob"))
         return f"{' '.join(words)} → {word[-1]} ({p[-1]:.2f})"

@@ -102,6 +102,10 @@ class Vit(Config):
             "n_classes": self.n_labels,
         }
 
+    def layer_cells(self, tokens: int) -> int:
+        heads = self.n_heads * (8 * self.head_dim + 6 * tokens)
+        return tokens * (12 * self.d_model + heads + 4 * self.d_ff)
+
     def prediction(self, trace: Trace) -> str:
         label, p = (trace[path].value[0, 0] for path in ("label", "label_prob"))
         return f"image → {label} ({p:.2f})"
