@@ -29,6 +29,7 @@ REQUIRED = os.environ.get("SHEETGEN_REQUIRE", "").replace(",", " ").split()  # e
 def pytest_configure() -> None:
     """The seed of the random models, one for all workers (SHEETGEN_SEED=… repeats a run); what must not be missing."""
     os.environ.setdefault("SHEETGEN_SEED", str(secrets.randbelow(10**6)))
+    os.environ["SHEETGEN_TRACEBACK"] = "1"  # an exception that no user can cause ends the test
     if missing := [name for name in REQUIRED if not installed(name)]:
         raise pytest.UsageError(f"SHEETGEN_REQUIRE asks for {', '.join(missing)}, which the tests do not find")
 

@@ -76,7 +76,7 @@ def test_costs_are_those_of_the_model(path: Path) -> None:
 @pytest.mark.parametrize("engine", BOTH_ENGINES)
 def test_the_map_says_how_far_each_part_has_moved(changed: Path, engine: str) -> None:
     moved = table(ENGINES[engine](changed, read_book(changed)))
-    now = standing(read_book(changed))[""].trace
+    now = standing(read_book(changed))[""].model.trace
     far = {p: float(np.abs(t.value - LLAMA1.values[p]).max()) for p, t in now.blocks.items() if t.value.dtype != object}
     for title, scope in (("Layer 0", "layer_0."), ("Layer 1/Head 1", "layer_1.head_1."), ("total", "")):
         largest = max(distance for p, distance in far.items() if p.startswith(scope))

@@ -13,6 +13,7 @@ import pytest
 from helpers import PRESETS, build, edited, sheetgen
 
 import sheetgen as package
+from sheetgen.cli import main
 
 try:
     import resource
@@ -53,6 +54,9 @@ REFUSED: list[tuple[str, list[str]]] = [  # arguments of build, parts of the mes
     ("llama1 --set rope_theta=inf", ["rope_theta", "inf"]),
     ("llama1 --set rope_theta", ["--set", "field=value"]),
     ("llama1 --set =3", ["--set", "field=value"]),
+    ("llama1 --set seed=3", ["--set seed", "--seed"]),
+    ("llama1 --set keep_vocab=3", ["--set keep_vocab", "--keep-vocab"]),
+    ("llama1 --set preset=llama2", ["no setting 'preset'"]),
     ("llama1 --set rope_pairing=thirds", ["rope_pairing", "half"]),
     ("llama4 --set tied=maybe", ["tied", "true or false"]),
     ("llama4 --set qk_norm=maybe", ["qk_norm", "none or head or all or unit"]),
@@ -203,6 +207,40 @@ def test_the_default_place_is_guarded_too(here: Path) -> None:
     assert sheetgen("build", "llama1", "--layers", 1).code == 0
     Path("generated/llama1.xlsx").write_bytes(b"mine")
     check_refused(here, ["build", "llama1"], ["generated", "--force"])
+
+
+# --- our own faults ----------------------------------------------------------------------------------------------
+
+
+def broken(*_: object, **__: object) -> None:
+    raise AttributeError("'str' object has no attribute\n'planted'")
+
+
+def test_a_fault_of_ours_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sheetgen.api.build", broken)
+    monkeypatch.delenv("SHEETGEN_TRACEBACK")
+    result = sheetgen("build", "llama1")
+    assert (result.code, result.out) == (3, "")
+    (line,) = result.err.splitlines()
+    assert line.startswith("sheetgen: this is a fault of sheetgen, not yours (AttributeError: 'str' object has no")
+    assert "test_cli.py:" in line
+    assert "report it" in line
+    assert "SHEETGEN_TRACEBACK=1" in line
+
+
+def test_a_fault_of_ours_surfaces_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sheetgen.api.build", broken)
+    with pytest.raises(AttributeError, match="planted"):
+        main(["build", "llama1"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such pipes")
+@pytest.mark.parametrize("arguments", [["scale"], ["check", "--json", "x.xlsx"]], ids=str)
+def test_who_has_read_enough_is_told_nothing(arguments: list[str], here: Path) -> None:
+    """As by `sheetgen scale | head -1`: the pipe is closed before all is written."""
+    code = f"import os; r, w = os.pipe(); os.close(r); os.dup2(w, 1); from sheetgen.cli import main; main({arguments})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 # --- what is printed ---------------------------------------------------------------------------------------------

@@ -114,8 +114,10 @@ def test_answers_are_what_numpy_says(name: str, books: dict[str, Path]) -> None:
     before: Arrays = {}
     for step in tour.find(name).steps:
         if step.key in models:
-            now = {path: np.asarray(value, dtype=object) for path, value in models[step.key].values.items()}
-            now = {p: v.astype(float) if models[step.key].trace[p].value.dtype == float else v for p, v in now.items()}
+            standing_now = models[step.key]
+            trace = standing_now.model.trace
+            now = {path: np.asarray(value, dtype=object) for path, value in standing_now.values.items()}
+            now = {p: v.astype(float) if trace[p].value.dtype == float else v for p, v in now.items()}
             expected = np.atleast_2d(EXPECTED[name, step.key](now, before))
             expected = expected if expected.dtype == object else expected.astype(float)
             assert far(found[step.key], expected) <= 1e-9, step.key

@@ -8,7 +8,7 @@ import pytest
 from helpers import Made, build, far, ids, sheetgen
 from reference import forward
 
-from sheetgen.cli import _request
+from sheetgen.model import options, presets
 from sheetgen.model.families import run
 from sheetgen.model.given import Given
 from sheetgen.model.settings import Sizes, read
@@ -35,7 +35,8 @@ OTHERS = ["vit --value-dims 5,3,3 --qk-dim 4", "vit --no-output-projection", "mi
 
 def model(command: str, given: Given) -> Made:
     """The model of a preset with options, as the command line reads them."""
-    request = _request(command.split(), given)
+    name, settings = options.parse(command)
+    request = presets.request(presets.find(name), settings, given)
     return Made(request, run(request.config, Drawn(0, "byhand", request.texts, request.arrays)))
 
 

@@ -1,4 +1,4 @@
-"""Where the numbers of a fresh model come from: drawn from a seed, each element by itself."""
+"""Where the numbers of a model come from: drawn from a seed, each element by itself; or those it has run with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from sheetgen.model.choices import Weights
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
+from sheetgen.trace.recorder import Trace
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -48,6 +49,26 @@ class Drawn:
 
     def numbers(self, path: str, shape: tuple[int, int]) -> Array:
         return self.arrays[path].reshape(shape)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The numbers and words that a model has run with (a `recorder.Source`)."""
+
+    trace: Trace
+
+    def weight(self, path: str, shape: tuple[int, int], around: float | None) -> Array:
+        return self.trace[path].value
+
+    def control(self, path: str, default: Live, limits: Limits) -> Live:
+        value: Live = self.trace[path].value.item()
+        return value
+
+    def text(self, path: str, count: int) -> list[str]:
+        return [str(word) for word in self.trace[path].value.flat]
+
+    def numbers(self, path: str, shape: tuple[int, int]) -> Array:
+        return self.trace[path].value
 
 
 def uniform(seed: int, path: str, shape: tuple[int, int]) -> Array:

@@ -34,7 +34,6 @@ from sheetgen.sheet.build import SINGLE, Build
 from sheetgen.sheet.layout import lay_out
 from sheetgen.sheet.workbook import Ran, workbook_path
 from sheetgen.trace.ops import Array
-from sheetgen.trace.recorder import Trace
 from sheetgen.workbooks.kinds import KINDS
 from sheetgen.xlsx.read import Book, read_book
 
@@ -81,9 +80,10 @@ def _check(book: Book, settings: dict[str, dict[str, Any]], engine: str) -> Repo
 
 @dataclass(frozen=True)
 class Standing:
-    """A model as its workbook stands now: its tensors, and their recomputed values by path."""
+    """A model as its workbook stands now: the preset it was made from, its tensors, their recomputed values by path."""
 
-    trace: Trace
+    preset: str
+    model: Ran
     values: dict[str, Array]
 
 
@@ -92,7 +92,8 @@ def standing(book: Book, engine: str = "formulas") -> dict[str, Standing]:
     values = ENGINES[engine](book.path, book)
     found = {}
     for key, settings in settings_of(book).items():
-        trace = rebuilt(config_of(settings, book.path), WorkbookSource(book, values, key))
-        places = places_of(book, trace, key)
-        found[key] = Standing(trace, {path: values.range(place) for path, place in places.items()})
+        config = config_of(settings, book.path)
+        model = Ran(key, config, rebuilt(config, WorkbookSource(book, values, key)), Build.decode(settings))
+        now = {path: values.range(place) for path, place in places_of(book, model.trace, key).items()}
+        found[key] = Standing(str(settings.get("preset", "")), model, now)
     return found

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from sheetgen.base import html
 from sheetgen.base.cells import Range
+from sheetgen.base.errors import printable
 
+MANY = 8  # cells named one by one
 STATIC = "static"  # in place of an engine: formulas are compared, nothing is calculated
 
 
@@ -49,9 +52,9 @@ class Group:
     equal: bool = True
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
-    """The result of one file and one engine."""
+    """The result of one file and one engine. In a notebook it shows itself."""
 
     path: Path
     engine: str
@@ -66,6 +69,40 @@ class Report:
     def difference(self) -> Difference | None:
         """The first tensor that is wrong by itself, not because of those it is made from."""
         return self.differences[0] if self.differences else None
+
+    @property
+    def equal(self) -> bool:
+        """Whether every tensor is what the model says."""
+        return not self.differences
+
+    @property
+    def tensors(self) -> int:
+        """How many tensors were compared."""
+        return sum(group.tensors for group in self.groups)
+
+    def __repr__(self) -> str:
+        return f"<Report {printable(str(self.path))}: {printable(self._result)}>"
+
+    def _repr_html_(self) -> str:
+        parts = [html.paragraph(str(self.path), strong=True), html.paragraph(self._result)]
+        if (first := self.difference) is not None:
+            cells = f"{first.range.sheet}: {', '.join(first.cells[:MANY])}{' …' if len(first.cells) > MANY else ''}"
+            rows = {"what it means": first.explanation, "cells": cells, "found": first.found}
+            rows |= {"expected": first.expected, "formula found": first.formula_found}
+            rows |= {"formula expected": first.formula_expected}
+            parts.append(html.table((), [(name, value) for name, value in rows.items() if value not in ("", None)]))
+        says = [(key, prediction) for key, prediction in self.predictions.items()]
+        parts += [html.table((), says), *map(html.paragraph, self.remarks)]
+        return "".join(parts)
+
+    @property
+    def _result(self) -> str:
+        """The result in a line."""
+        static, first = self.engine == STATIC, self.difference
+        how = "formulas compared, nothing calculated" if static else f"by {self.engine}"
+        if first is not None:
+            return f"{first.path} {first.reason}, {how}"
+        return f"all {self.tensors} tensors {'have the formulas of the model' if static else 'equal'}, {how}"
 
 
 def as_data(report: Report) -> dict[str, Any]:

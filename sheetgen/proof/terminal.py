@@ -10,9 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sheetgen.proof.report import STATIC, Report
-
-MANY = 8  # cells named one by one
+from sheetgen.proof.report import MANY, STATIC, Report
 
 
 def show(report: Report) -> None:

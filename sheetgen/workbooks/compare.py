@@ -317,8 +317,13 @@ def _put(sheet: Table, path: str, row: int, column: int, number_format: str) -> 
 
 
 def refuse_unlike(sides: Sequence[Side]) -> None:
-    """Raise InputError when the two models are not given the same kind of thing."""
+    """Raise InputError when the two models are not given the same kind of thing, or not the same words."""
     kinds = [side.request.config.inputs for side in sides]
     if kinds[0] is not kinds[1]:
         told = " but ".join(f"{side.name} reads {kind.what}" for side, kind in zip(sides, kinds, strict=True))
         raise InputError(f"{told}: compare models that are given the same")
+    for path in ("words", "encoder.words", "decoder.words"):
+        words = [side.request.texts.get(path, []) for side in sides]
+        if words[0] != words[1]:
+            told = " but ".join(f"{s.name} {' '.join(w)[:60]!r}" for s, w in zip(sides, words, strict=True))
+            raise InputError(f"{told}: they are given different words, so give both the same")
