@@ -1,12 +1,6 @@
 """Tensors → addresses: where every block of a model stands on the sheet. Knows no Excel library.
 
-The rules, from outside in:
-* Frames (layer, attention, head, expert …) stand one below the other; tokens keep their columns all the way down.
-* In a frame, bands stand one below the other and never share rows, so that a row inserted through one band grows
-  only what has the same rows there (the weights of Q, Q, and Q rotated).
-* In a band, lanes stand side by side. A block goes below what it is made from, in its lane, or beside it, one lane on.
-* In a lane, what multiplies from the left stands to the left of the product; a row that sums up a block (its maximum)
-  stands under it.
+Which block stands in which band and lane is told by `plan`; here bands and lanes get rows and columns.
 """
 
 from __future__ import annotations
@@ -16,69 +10,16 @@ from dataclasses import dataclass, field
 
 from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS, Range
 from sheetgen.base.errors import InputError
-from sheetgen.sheet.formula import parts_of
 from sheetgen.sheet.names import MODEL
+from sheetgen.sheet.plan import CONTROLS, Band, Plan, plan_of
 from sheetgen.text.equation import shape_of, title_of
-from sheetgen.trace.ops import OPS
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.trace.tensor import Block, Control, Tensor, apply
 
-HEADER = 2  # rows above a block: its title and the names of its columns
 MARGIN = 3  # columns left of everything, for the borders of nested frames: at least so many
 TITLE_ROWS = 2  # of the sheet; below them the words, which stay in sight
 JOINS = {"mid", "added", "out"}  # blocks that add to the residual stream, where they are sums
-CONTROLS = "control"  # path of the frame that is laid out as tables, not as bands
 NAME = 4  # columns that the name of a control runs over, to the left of its cell
-
-
-@dataclass(eq=False)
-class Slot:
-    """A block with what stands to its left and the rows that sum it up under it."""
-
-    body: Block
-    lane: int
-    lefts: list[Block] = field(default_factory=list)
-    feet: list[Block] = field(default_factory=list)
-
-    @property
-    def compact(self) -> bool:
-        """One row that needs no header: its name stands to the left of it."""
-        return self.body.rows == 1 and not self.lefts
-
-    @property
-    def left_width(self) -> int:
-        return sum(left.columns for left in self.lefts)
-
-    @property
-    def width(self) -> int:
-        return max(t.columns for t in (self.body, *self.feet)) + self.body.starts_at
-
-
-@dataclass(eq=False)
-class Band:
-    """Slots side by side, at most one in each lane."""
-
-    slots: dict[int, Slot] = field(default_factory=dict)
-
-    @property
-    def header(self) -> int:
-        return 0 if all(slot.compact for slot in self.slots.values()) else HEADER
-
-    @property
-    def height(self) -> int:
-        return self.header + max(slot.body.rows + len(slot.feet) for slot in self.slots.values())
-
-
-@dataclass(eq=False)
-class Part:
-    """A frame with its bands and inner frames in order."""
-
-    frame: Frame
-    items: list[Band | Part] = field(default_factory=list)
-
-    @property
-    def bands(self) -> list[Band]:
-        return [item for item in self.items if isinstance(item, Band)]
 
 
 @dataclass(frozen=True)
@@ -181,16 +122,16 @@ def lay_out(trace: Trace, sheet: str = MODEL, free: int = 0) -> Layout:
 
     Raises InputError when the sheet has too few rows or columns.
     """
-    parts = [_plan(item) for item in trace.root.items if isinstance(item, Frame)]
-    slots = [s for part in parts for band in _all_bands(part) for s in band.slots.values() if s.lane == 0]
-    margin = max(MARGIN, *(_depth(part) for part in parts))
+    plans = [plan_of(item) for item in trace.root.items if isinstance(item, Frame)]
+    slots = [slot for each in plans for slot in each.all_slots() if slot.lane == 0]
+    margin = max(MARGIN, *(each.depth for each in plans))
     label = margin + max(slot.left_width for slot in slots)
     end = label + max(slot.width for slot in slots)
     sentences = [t for t in trace.blocks.values() if t.kind == "text" and t.axes[1] == t.path]
     layout = Layout(sheet, margin=margin, label=label, end=end, head=TITLE_ROWS + len(sentences))
     row = layout.head + (free or not sentences)
-    for part in parts:
-        row = _Placer(layout, trace, label, end).place(part, row, 0)[0] + 1
+    for each in plans:
+        row = _Placer(layout, trace, label, end).place(each, row, 0)[0] + 1
     for at, sentence in enumerate(sentences, start=TITLE_ROWS):
         place = layout.places[sentence.path]
         top = Range(sheet, at, place.left, at, place.right)
@@ -204,11 +145,6 @@ def lay_out(trace: Trace, sheet: str = MODEL, free: int = 0) -> Layout:
             f"{MAX_ROWS:,} × {MAX_COLUMNS:,}: choose smaller sizes"
         )
     return layout
-
-
-def _depth(part: Part) -> int:
-    """How many frames stand one inside the other, this one included."""
-    return 1 + max((_depth(item) for item in part.items if isinstance(item, Part)), default=0)
 
 
 def _streams(trace: Trace, layout: Layout) -> Iterator[Stream]:
@@ -228,88 +164,6 @@ def _streams(trace: Trace, layout: Layout) -> Iterator[Stream]:
             yield Stream(line, joins, tuple(links))
 
 
-def _all_bands(part: Part) -> Iterator[Band]:
-    for item in part.items:
-        if isinstance(item, Band):
-            yield item
-        else:
-            yield from _all_bands(item)
-
-
-# --- which band, which lane --------------------------------------------------------------------------------------
-
-
-def _plan(frame: Frame) -> Part:
-    part = Part(frame)
-    if frame.path == CONTROLS:
-        return part
-    slot_of: dict[Block, Slot] = {}
-    band_of: dict[Slot, Band] = {}
-    waiting: list[Block] = []  # blocks that stand left of a block still to come
-
-    def new_slot(tensor: Block, lane: int, band: Band | None) -> None:
-        if band is None or lane in band.slots:
-            band = Band()
-            part.items.append(band)
-        fitting = [left for left in waiting if left.rows == tensor.rows]
-        waiting[:] = [left for left in waiting if left not in fitting]
-        slot = Slot(tensor, lane, fitting)
-        band.slots[lane] = slot
-        slot_of[tensor], band_of[slot] = slot, band
-
-    for item in frame.items:
-        if isinstance(item, Frame):
-            part.items.append(_plan(item))
-            continue
-        if item.where == "left":
-            waiting.append(item)
-            continue
-        source = _source(item, slot_of)
-        if source is None and item.where == "beside" and part.items and isinstance(part.items[-1], Band):
-            source = part.items[-1].slots[0]  # carried here from another frame, to be added
-        if item.where == "foot":
-            latest = next(reversed(slot_of.values()))
-            latest.feet.append(item)
-            slot_of[item] = latest
-            continue
-        if source and any(OPS[p.op].reduces for p in parts_of(item) if p.op):
-            source.feet.append(item)
-            slot_of[item] = source
-        elif source and item.where == "beside":
-            band, lane = band_of[source], source.lane + 1
-            while lane in band.slots:
-                lane += 1
-            new_slot(item, lane, band)
-        else:
-            level = _left_body(item, slot_of)
-            last = part.items[-1] if part.items else None
-            joins = level is not None and band_of[level] is last
-            new_slot(item, source.lane if source else 0, band_of[level] if level and joins else None)
-    while waiting:  # nobody with as many rows came after it
-        new_slot(waiting.pop(0), 0, None)
-    return part
-
-
-def _source(tensor: Block, slot_of: dict[Block, Slot]) -> Slot | None:
-    """The slot of this frame that `tensor` follows: its right-hand factor, else the latest block it uses."""
-    for product in parts_of(tensor):
-        if product.op == "matmul" and product.operands[1] in slot_of:
-            return slot_of[product.operands[1]]
-    used = [block for block in tensor.blocks_used() if block in slot_of]
-    order = list(slot_of)
-    if tensor.where == "below" and tensor.op != "matmul":  # a sum of what stands side by side goes on at the left
-        return min((slot_of[block] for block in used), key=lambda slot: slot.lane, default=None)
-    return slot_of[max(used, key=order.index)] if used else None
-
-
-def _left_body(tensor: Block, slot_of: dict[Block, Slot]) -> Slot | None:
-    """The slot of a left-hand factor that is itself computed here (V in V·pattern): the product stands level."""
-    for product in parts_of(tensor):
-        if product.op == "matmul" and product.operands[0] in slot_of:
-            return slot_of[product.operands[0]]
-    return None
-
-
 def _part_of(switch: Control) -> str:
     """Over the column of a switch: `head 1`."""
     return switch.part.rpartition(".")[2].replace("_", " ").replace("residual", "skip")
@@ -327,16 +181,16 @@ class _Placer:
     label: int
     end: int
 
-    def place(self, part: Part, row: int, depth: int) -> tuple[int, int]:
+    def place(self, plan: Plan, row: int, depth: int) -> tuple[int, int]:
         """Place a frame from `row` on; returns the first row after it and its last column."""
-        if part.frame.path == CONTROLS:
-            return self._place_controls(part.frame, row)
+        if plan.frame.path == CONTROLS:
+            return self._place_controls(plan.frame, row)
         top, right = row, self.end + 1  # the residual stream stands right of the tokens
         row += 1  # the frame's own title
-        lanes = self._lanes(part.bands)
-        previous: Band | Part | None = None
-        for item in part.items:
-            if isinstance(item, Part):
+        lanes = self._lanes(plan.bands)
+        previous: Band | Plan | None = None
+        for item in plan.items:
+            if isinstance(item, Plan):
                 row, inner_right = self.place(item, row + (previous is not None), depth + 1)
                 right = max(right, inner_right + 1)
             else:
@@ -347,7 +201,7 @@ class _Placer:
                 row += item.height
             previous = item
         right = max([right, *(label + width for label, width in lanes.values())]) + 1
-        self.layout.boxes.append(Box(part.frame, Range(self.layout.sheet, top, depth, row, right), depth))
+        self.layout.boxes.append(Box(plan.frame, Range(self.layout.sheet, top, depth, row, right), depth))
         return row + 1, right
 
     def _place_controls(self, frame: Frame, row: int) -> tuple[int, int]:

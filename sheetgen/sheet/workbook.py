@@ -20,6 +20,7 @@ from sheetgen.model.presets import Request
 from sheetgen.sheet.build import Build
 from sheetgen.sheet.layout import Layout, lay_out
 from sheetgen.sheet.names import MODEL
+from sheetgen.trace.limits import Limits
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.trace.tensor import Block, Tensor
@@ -258,6 +259,7 @@ class Table:
     notes: dict[tuple[int, int], str] = field(default_factory=dict)  # (row, column) → comment of the cell
     freeze: tuple[int, int] = (0, 0)  # the first cell that scrolls
     free: int | None = None  # row of the sheet in which a reader types
+    typed: Limits = Limits()  # what may be typed there, and over the numbers above
     states: list[Range] = field(default_factory=list)  # cells that say to do, doing or done
 
     def put(self, path: str, place: Range, number_format: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from sheetgen.base.lang import tr
-from sheetgen.published.table import SIZE_LIMITS
 from sheetgen.sheet.formula import CellFormula
 from sheetgen.sheet.workbook import Cell, LiveCell, Page, Table
 from sheetgen.trace.tensor import Control
@@ -120,4 +119,4 @@ def compute(draft: Draft, table: Table) -> None:
         if free:
             own = draft.everywhere(look | theme.own_row)
             draft.constants(place.part(place.rows - 1, 0), tensor.value[-1:], own)
-        rules.limited(draft, place, tensor, tensor.limits if isinstance(tensor, Control) else SIZE_LIMITS)
+        rules.limited(draft, place, tensor, tensor.limits if isinstance(tensor, Control) else table.typed)

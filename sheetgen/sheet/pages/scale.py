@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sheetgen.base.cells import Range
 from sheetgen.published.columns import ASSUMPTIONS, COLUMNS, SIZES, Column
-from sheetgen.published.table import ModelTable
+from sheetgen.published.table import SIZE_LIMITS, ModelTable
 from sheetgen.sheet.names import SCALE
 from sheetgen.sheet.workbook import Page, Table
 from sheetgen.text.equation import equation_of
@@ -16,7 +16,7 @@ PARTS_ROW = 5  # what groups of columns are; below it their heads, then the mode
 def scale_page(table: ModelTable) -> Table:
     """The table as a sheet: its columns side by side from column B on, what they mean, and the models' names."""
     # The heads of the columns and the names of the models stay when the sheet is scrolled.
-    scale = Table(Page(SCALE, []), table.trace, freeze=(PARTS_ROW + 2, 1))
+    scale = Table(Page(SCALE, []), table.trace, freeze=(PARTS_ROW + 2, 1), typed=SIZE_LIMITS)
     page, top = scale.page, PARTS_ROW + 2
     scale.free = top + len(table.notes) - 1
     page.row(0, f"Scale: {', '.join(group.title for group in table.groups)}", look="HEADING")
