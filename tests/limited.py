@@ -14,7 +14,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from sheetgen.cli import main
+from sheetgen.cli import TRACEBACK, main
 from sheetgen.engines import formulas as formulas_engine
 from sheetgen.huggingface import convert
 from sheetgen.proof import check
@@ -94,6 +94,7 @@ def _in_child(writing: int, arguments: list[str], seconds: int, memory: int) -> 
         resource.setrlimit(resource.RLIMIT_AS, (size + memory, size + memory))
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
+                os.environ[TRACEBACK] = "1"
                 main(arguments)
             except SystemExit as stop:
                 code = stop.code if isinstance(stop.code, int) else 70

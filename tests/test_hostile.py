@@ -12,14 +12,19 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openpyxl
 import pytest
+from fuzz import fault
 from helpers import build
 from limited import limited
 
 from sheetgen.base.cells import cell_name, column_index
+from sheetgen.cli import main
+from sheetgen.model.families import FAMILIES
+from sheetgen.xlsx.parts import _SheetReader
 
 BASE = "llama1", "--layers", 1, "--dim", 4, "--heads", 2, "--ffn", 4, "--text", "the cat sat", "--vocab", 4
 SHEETS = "xl/worksheets/"
@@ -927,6 +932,30 @@ def test_hostile_edit(name: str, base: Path, tmp_path: Path) -> None:
 
 def test_there_are_many_kinds() -> None:
     assert len(FILES) + len(EDITS) >= 60
+
+
+def slip(self: _SheetReader) -> Any:
+    return self.kind.is_decimal()  # type: ignore[attr-defined]  # no str has it
+
+
+def test_a_slip_of_ours_is_not_told_as_a_damaged_file(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It surfaces, and the fuzz counts it as a fault."""
+    monkeypatch.setattr(_SheetReader, "_constant", slip)
+    with pytest.raises(AttributeError, match="is_decimal"):
+        main(["check", str(base)])
+    assert "AttributeError" in fault(limited("check", base))
+
+
+@pytest.mark.parametrize("error", [ValueError, IndexError, TypeError])
+def test_a_slip_in_the_equations_is_no_advice_to_the_user(
+    error: type[Exception], base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(*_: object) -> None:
+        raise error("a slip")
+
+    monkeypatch.setattr(FAMILIES["decoder"], "forward", forward)
+    with pytest.raises(error, match="a slip"):
+        main(["check", str(base)])
 
 
 def test_the_base_is_fine(base: Path) -> None:

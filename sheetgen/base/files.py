@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +14,14 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO
+from xml.parsers import expat
+
+# What the bytes of a damaged file make the readers of archives, XML and arrays raise. Left out is what only a slip of
+# ours raises: AttributeError, TypeError, NameError, AssertionError.
+DAMAGE: tuple[type[Exception], ...] = (
+    *(zipfile.BadZipFile, expat.ExpatError, zlib.error, struct.error, EOFError),
+    *(ValueError, LookupError, OverflowError, NotImplementedError, RecursionError),
+)
 
 
 @cache

@@ -410,7 +410,7 @@ def _compile(template: str, count: int, own: Range | None) -> Function:
     try:
         builder = Parser().ast(template)[1]
         call = builder.compile(**({} if own is None else {CELL: Ranges().push(own.a1)}))
-    except Exception as error:  # noqa: BLE001 - the parser raises many kinds, some by accident
+    except Exception as error:  # noqa: BLE001 - the library raises many kinds, some by accident; nothing of ours runs
         return _failing(f"cannot be parsed ({type(error).__name__})")
     places = [f"_{number}!A1" for number in range(count)]
     for name in call.inputs:
@@ -423,15 +423,16 @@ def _compile(template: str, count: int, own: Range | None) -> Function:
         known = dict(constants)
         for place, value, area in zip(places, values, ranges, strict=True):
             known[place] = Ranges().push(area.a1, value) if takes_ranges else value
-        try:
-            for step, inputs, name in steps:
-                known[name] = step(*[known[each] for each in inputs])
-        except NotImplementedError:
-            raise _FormulaError(NAME, "uses a function that the package formulas does not know") from None
-        except BroadcastError:
-            raise _FormulaError(VALUE, "combines ranges whose shapes do not fit") from None
-        except Exception as error:  # noqa: BLE001 - whatever a function raises
-            raise _FormulaError(VALUE, f"cannot be computed ({type(error).__name__})") from None
+        for step, inputs, name in steps:
+            arguments = [known[each] for each in inputs]
+            try:
+                known[name] = step(*arguments)
+            except NotImplementedError:
+                raise _FormulaError(NAME, "uses a function that the package formulas does not know") from None
+            except BroadcastError:
+                raise _FormulaError(VALUE, "combines ranges whose shapes do not fit") from None
+            except Exception as error:  # noqa: BLE001 - whatever a function of the library raises; nothing of ours runs
+                raise _FormulaError(VALUE, f"cannot be computed ({type(error).__name__})") from None
         result = known[output]
         return np.atleast_2d(np.asarray(result.value if isinstance(result, Ranges) else result))
 

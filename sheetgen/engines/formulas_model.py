@@ -28,15 +28,14 @@ def recompute(path: Path, book: Book | None = None) -> Values:
         sheet.name: grid_of({**dict.fromkeys(sheet.formula_at, MISSING), **sheet.cells}, EMPTY)
         for sheet in book.sheets.values()
     }
-    try:
-        # ExcelModel trips over a % in the name, and shows a bar of progress.
-        with TemporaryDirectory(prefix="sheetgen-") as folder, redirect_stderr(io.StringIO()):
-            copy = shutil.copyfile(path, Path(folder) / "book.xlsx")
-            with np.errstate(all="ignore"):
-                solution = ExcelModel().loads(str(copy)).finish().calculate()
-    except Exception as error:  # noqa: BLE001 - it raises many kinds, some by accident
-        reason = " ".join(str(error).split())[:200]
-        raise EngineError(f"ExcelModel gave up on {path}: {type(error).__name__} {reason}") from None
+    # ExcelModel trips over a % in the name, and shows a bar of progress.
+    with TemporaryDirectory(prefix="sheetgen-") as folder, redirect_stderr(io.StringIO()), np.errstate(all="ignore"):
+        copy = shutil.copyfile(path, Path(folder) / "book.xlsx")
+        try:
+            solution = ExcelModel().loads(str(copy)).finish().calculate()
+        except Exception as error:  # noqa: BLE001 - it raises many kinds, some by accident; nothing of ours runs
+            reason = " ".join(str(error).split())[:200]
+            raise EngineError(f"ExcelModel gave up on {path}: {type(error).__name__} {reason}") from None
     for sheet in book.sheets.values():
         for found in solution.values():
             for place, values in found.values.values() if isinstance(found, Ranges) else ():

@@ -19,20 +19,18 @@ from sheetgen.xlsx.read import Book
 
 def recompute(path: Path, _book: Book | None = None) -> Values:
     """Every formula computed by IronCalc; EngineError when it cannot load the file."""
-    try:
-        with TemporaryDirectory(prefix="sheetgen-") as folder:
-            copy = Path(folder) / "book.xlsx"
-            drop_cached_values(path, copy)
+    with TemporaryDirectory(prefix="sheetgen-") as folder:
+        copy = Path(folder) / "book.xlsx"
+        drop_cached_values(path, copy)
+        try:
             model = ironcalc.load_from_xlsx(str(copy), "en", "UTC", "en")
-        model.evaluate()
-    except EngineError:
-        raise
-    except Exception as error:  # noqa: BLE001 - WorkbookError, and what pyo3 makes of others
-        raise EngineError(f"IronCalc cannot load {path}: {error}") from None
-    except BaseException as error:  # a panic in Rust is no Exception
-        if type(error).__name__ != "PanicException":
-            raise
-        raise EngineError(f"IronCalc crashed on {path}: {error}") from None
+            model.evaluate()
+        except Exception as error:  # noqa: BLE001 - WorkbookError, and what pyo3 makes of others; nothing of ours runs
+            raise EngineError(f"IronCalc cannot load {path}: {error}") from None
+        except BaseException as error:  # a panic in Rust is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            raise EngineError(f"IronCalc crashed on {path}: {error}") from None
     names = [sheet["name"] for sheet in model.get_worksheets_properties()]
     cells: list[dict[tuple[int, int], object]] = [{} for _ in names]
     for sheet, row, column in model.get_all_cells():

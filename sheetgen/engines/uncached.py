@@ -6,15 +6,16 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from xml.parsers import expat
 
 from sheetgen.base.cells import cell_name, parse_range
+from sheetgen.base.files import DAMAGE
 from sheetgen.engines import EngineError
 from sheetgen.xlsx.read import MAX_CELLS
 from sheetgen.xlsx.splice import Element, Splice, elements
 
 Change = Callable[[str, bytes], bytes]  # the name of a part and its content → the content that it shall have
 
+UNREADABLE: tuple[type[Exception], ...] = (OSError, *DAMAGE)
 _TYPE = re.compile(rb"""\st\s*=\s*("[^"]*"|'[^']*')""")
 
 
@@ -30,7 +31,7 @@ def drop_cached_values(path: Path, target: Path, change: Change | None = None) -
                 if part.filename.startswith("xl/worksheets/") and part.filename.endswith(".xml"):
                     content = _without_cached_values(content)
                 copy.writestr(part.filename, change(part.filename, content) if change else content)
-    except (OSError, ValueError, zipfile.BadZipFile, expat.ExpatError) as error:
+    except UNREADABLE as error:
         raise EngineError(f"{path} cannot be read: {error}") from None
 
 

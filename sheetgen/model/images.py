@@ -20,7 +20,7 @@ def read(path: Path) -> Array:
             found = np.load(path, allow_pickle=False, mmap_mode="r")  # so that a file cannot ask for more than it has
     except OSError as error:
         raise InputError(f"--pixels {path}: {error.strerror or error}; save an array by numpy.save") from error
-    except Exception as error:  # whatever the header of a damaged file makes NumPy raise
+    except Exception as error:  # whatever a damaged header makes NumPy raise; nothing of ours runs
         raise InputError(f"--pixels {path}: it is no .npy file of numbers; save an array by numpy.save") from error
     return checked(found, f"--pixels {path}")
 

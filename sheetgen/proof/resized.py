@@ -12,6 +12,7 @@ from typing import Any
 
 from sheetgen.base.errors import InputError
 from sheetgen.model.families import Config
+from sheetgen.trace.tensor import ShapeError
 
 Shape = tuple[int, int]
 Resized = dict[str, tuple[Shape, Shape]]  # path → the shape that Config asks for, the shape that the block has
@@ -45,7 +46,7 @@ def _tried(config: Config, ask: Ask, found: Resized) -> Iterator[tuple[str, Conf
         try:
             changed = dataclasses.replace(config, **{name: value})
             yield name, changed, ask(changed)
-        except (InputError, ValueError, IndexError):  # these sizes do not go together
+        except (InputError, ShapeError):  # these sizes do not go together
             continue
 
 

@@ -24,6 +24,7 @@ from sheetgen.sheet.workbook import defined_name, workbook_path
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Trace
+from sheetgen.trace.tensor import ShapeError
 from sheetgen.xlsx.read import Book
 
 GROWN = 10  # times as large as it was built, a block is no longer one that rows were inserted into
@@ -75,7 +76,7 @@ def rebuilt(config: Config, workbook: WorkbookSource) -> Trace:
     """The model in the sizes that the blocks of the workbook have now, which somebody may have let grow."""
     try:
         return run(config, workbook)
-    except (ValueError, IndexError) as error:
+    except ShapeError as error:
         raise InputError(
             f"{workbook.book.path}: {error}: insert or delete rows or columns until both fit, "
             "or undo what was inserted, or changed in Config"

@@ -23,6 +23,10 @@ Where = Literal["below", "beside", "left", "foot"]
 Axes = tuple[str, str]  # what rows and columns count: the path of the text block that names them, or a feature
 
 
+class ShapeError(ValueError):
+    """Operands whose shapes do not go together: a slip in the equations, or blocks that somebody has resized."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Tensor:
     """Two dimensions, features × tokens: the result of an operation, inside the formula of the block that uses it."""
@@ -137,13 +141,13 @@ class Tensor:
     def slice(self, start: int, stop: int) -> Tensor:
         """Some rows, `stop` not included; no block of their own until they are named."""
         if not 0 <= start < stop <= self.rows:
-            raise IndexError(f"{self} has no rows {start} to {stop - 1}")
+            raise ShapeError(f"{self} has no rows {start} to {stop - 1}")
         return apply("rows", self, start=start, stop=stop)
 
     def slice_columns(self, start: int, stop: int) -> Tensor:
         """Some columns, `stop` not included; no block of their own until they are named."""
         if not 0 <= start < stop <= self.columns:
-            raise IndexError(f"{self} has no columns {start} to {stop - 1}")
+            raise ShapeError(f"{self} has no columns {start} to {stop - 1}")
         return apply("columns", self, start=start, stop=stop)
 
     def __str__(self) -> str:
@@ -187,7 +191,7 @@ class Control(Block):
 
 
 def apply(op: str, *operands: Tensor | float, axes: Axes | None = None, **settings: Any) -> Tensor:
-    """The result of an operation of `ops.OPS`; raises ValueError naming the operands whose shapes do not fit.
+    """The result of an operation of `ops.OPS`; raises ShapeError naming the operands whose shapes do not fit.
 
     `axes` are those of its operands, as the operation says, unless they are given.
     """
@@ -201,7 +205,7 @@ def apply(op: str, *operands: Tensor | float, axes: Axes | None = None, **settin
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             value = OPS[op].numpy(*(t.value for t in tensors), **settings)
     except ValueError as error:
-        raise ValueError(f"{op} does not fit {' and '.join(map(str, tensors))}") from error
+        raise ShapeError(f"{op} does not fit {' and '.join(map(str, tensors))}") from error
     return Tensor(value, op, tensors, settings, axes or _axes(OPS[op].axes, tensors))
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 from xml.parsers import expat
 
 from sheetgen.base.errors import InputError
-from sheetgen.base.files import opened
+from sheetgen.base.files import DAMAGE, opened
 
 MAX_FILE = 128 << 20  # bytes as it lies on the disk
 MAX_BYTES = 384 << 20  # of all parts together, unpacked; a million cells have about 50
@@ -56,7 +56,10 @@ class _Bounded:
 
 @contextmanager
 def workbook(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The parts of an .xlsx file, once they look harmless; every error, also of the user's, becomes a BookError."""
+    """The parts of an .xlsx file, once they look harmless.
+
+    What a file can cause, also in the block that reads the parts, becomes a BookError; a slip in that block does not.
+    """
     try:
         with opened(path) as file:
             yield _examined(path, file)
@@ -72,8 +75,7 @@ def workbook(path: Path) -> Iterator[zipfile.ZipFile]:
         raise BookError(f"{path} cannot be read: {error.strerror or error}; give an .xlsx file") from None
     except MemoryError:
         raise BookError(f"{path} needs more memory than there is: it is not read") from None
-    # Whatever else the bytes of a damaged file make zipfile, expat and the readers raise.
-    except Exception as error:  # noqa: BLE001
+    except DAMAGE as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise BookError(f"{path} is damaged ({reason}): save it again as .xlsx") from None
 
