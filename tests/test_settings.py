@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sheetgen.base.errors import InputError
 from sheetgen.model.choices import Format
-from sheetgen.model.config import Config, decode, encode, fit_a_worksheet
+from sheetgen.model.config import Config, decode, encode, refuse_too_many
 from sheetgen.model.families import FAMILIES
 from sheetgen.model.presets import all_presets, find, request
 from sheetgen.model.rounding import FORMATS
@@ -47,7 +47,7 @@ def configs(draw: st.DrawFn, family: type[Config]) -> Config:
     for f in draw(st.permutations(family.settings())):
         try:
             changed = dataclasses.replace(config, **{f.name: draw(values(f, kinds(family)[f.name]))})
-            fit_a_worksheet(changed)
+            refuse_too_many(changed)
         except InputError:
             continue
         config = changed

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers import Made, build, far, ids, sheetgen
+from limited import limited
 from reference import forward
 
 from sheetgen.model import options, presets
@@ -57,13 +58,24 @@ def test_scale_counts_the_red_cells(command: str) -> None:
     assert table["scale.total"].value[-2, 0] == pytest.approx(made.trace.parameters())
 
 
-@pytest.mark.parametrize("command", [*LLAMAS, *OTHERS, "llama4 --layers 1", "llama1 --heads-per-layer 1,1 --heads 90"])
-def test_a_sheet_is_no_smaller_than_what_is_told_at_once(command: str) -> None:
-    """What is refused before the model runs would not have fitted."""
-    made = model(command, Given())
-    rows, columns = made.request.config.least_size()
-    assert 8 <= rows <= made.layout.bottom
-    assert 8 <= columns <= made.layout.right
+@pytest.mark.parametrize("command", [
+    "llama1 --dim 1000000000", "llama1 --head-dim 100000", "llama1 --ffn 1000000000", "llama1 --vocab 1000000",
+    "llama1 --layers 1000000 --heads 1000000 --kv-heads 1", "llama1 --layers 1000000 --heads 1 --kv-heads 1",
+    "llama1 --heads-per-layer 1000000000,1", "llama1 --value-dims 1000000000", "llama1 --qk-dim 1000000000",
+    "llama1 --ffn-per-layer 1000000000,1", "mixtral --set n_experts=1000000", "mixtral --set expert_widths=1000000000",
+    "mixtral --set expert_outputs=1000000000", "nsa --set head_dim=20000 --set phi=mean", "vit --set n_labels=1000000",
+    "vit --dim 1000000000", "transformer --dim 1000000000", "attention --set head_dim=1000000000",
+])  # fmt: skip
+def test_a_gigantic_model_is_refused_at_once(command: str, tmp_path: Path) -> None:
+    """Before its numbers are drawn: there is neither the time nor the memory for them."""
+    result = limited("build", *command.split(), "-o", tmp_path / "book.xlsx")
+    assert result.code == 2, result.err
+    assert "choose smaller sizes" in result.message
+
+
+@pytest.mark.parametrize("command", ["llama1 --heads-per-layer 1,1 --heads 90000 --kv-heads 1", "mixtral --layers 1"])
+def test_what_nobody_counts_is_not_refused(command: str) -> None:
+    assert model(command, Given()).trace.blocks
 
 
 @pytest.mark.parametrize("command", [*LLAMAS, *OTHERS, "gpt2 --no-bias", "transformer --no-bias", "llama1 --bias"])

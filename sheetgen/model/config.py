@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sheetgen.base.cells import MAX_COLUMNS, MAX_ROWS
 from sheetgen.base.errors import InputError
 from sheetgen.model import rounding as precision
 from sheetgen.model.choices import Precision
 from sheetgen.model.controls import Controls
 from sheetgen.model.given import SENTENCE, Inputs
 from sheetgen.model.settings import Cell, kinds, read, verify, written
-from sheetgen.trace.recorder import Source, Trace, scope
+from sheetgen.trace.recorder import MAX_BLOCKS, Source, Trace, scope
 
 COLDEST = 0.001  # temperature: 0 cannot divide
 
@@ -97,17 +96,10 @@ class Config:
         """About how many cells the formulas of a layer fill; only families that read checkpoints need to know."""
         raise NotImplementedError
 
-    def least_size(self) -> tuple[int, int]:
-        """Rows and columns that the sheet of the model has at least; so what cannot fit is refused at once."""
-
-        def size(name: str) -> int:
-            return int(getattr(self, name, 1))
-
-        n_heads = min(getattr(self, "heads_by_layer", ()) or (size("n_heads"),))
-        hidden = min([size("d_ff"), *getattr(self, "d_ff_by_layer", ()), *getattr(self, "expert_widths", ())])
-        heads = n_heads * min([size("head_dim"), *getattr(self, "value_dims", ())])
-        rows = size("n_layers") * max(heads, hidden, size("n_experts"))
-        return max(rows, size("n_labels"), 2 * size("vocab_size")), max(size("d_model"), hidden)
+    def n_parts(self) -> int:
+        """How many heads and experts all layers have; each makes blocks of its own."""
+        layers, heads, experts = (getattr(self, name, 0) for name in ("n_layers", "n_heads", "n_experts"))
+        return int(layers * (heads + experts))
 
     def prediction(self, trace: Trace) -> str:
         """What the model says about its input, in a line."""
@@ -132,7 +124,7 @@ def decode(family: type[Config], cells: Mapping[str, Any]) -> Config:
             raise InputError(f"Config has no row {f.name!r}: put it back, or build the workbook anew")
     try:
         config = family(**{name: read(kind, cells[name]) for name, kind in kinds(family).items()})
-        fit_a_worksheet(config)
+        refuse_too_many(config)
     except InputError as error:
         raise InputError(f"Config: {error}") from error
     return config
@@ -143,7 +135,7 @@ def decode(family: type[Config], cells: Mapping[str, Any]) -> Config:
 
 def run(config: Config, source: Source) -> Trace:
     """The model of `config` with the numbers and words of `source`."""
-    fit_a_worksheet(config)
+    refuse_too_many(config)
     with Trace(source) as trace:
         controls = config.live()
         if config.rounds:
@@ -157,13 +149,15 @@ def run(config: Config, source: Source) -> Trace:
     return trace
 
 
-def fit_a_worksheet(config: Config) -> None:
-    """Raise InputError when the model can have no place on a sheet."""
-    rows, columns = config.least_size()
-    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+def refuse_too_many(config: Config) -> None:
+    """Raise InputError when the model has more parts than a workbook holds, before they are counted one by one.
+
+    What is too large otherwise is refused while the model runs, as soon as a block has no room (`Trace.claim`).
+    """
+    if config.n_parts() > MAX_BLOCKS:
         raise InputError(
-            f"this model needs at least {rows:,} rows × {columns:,} columns, but a worksheet has "
-            f"{MAX_ROWS:,} × {MAX_COLUMNS:,}: choose smaller sizes"
+            f"this model has {config.n_parts():,} heads and experts, but a workbook holds {MAX_BLOCKS:,} tensors: "
+            "choose smaller sizes"
         )
 
 

@@ -94,11 +94,19 @@ class Trace:
         path = _inside(self.open_frame, name)
         if path in self.blocks:
             raise ValueError(f"two tensors are named {path}")
-        self.cells += math.prod(shape)
-        if self.cells > MAX_BLOCK_CELLS or len(self.blocks) >= MAX_BLOCKS:
-            what = f"{MAX_BLOCK_CELLS:,} cells" if self.cells > MAX_BLOCK_CELLS else f"{MAX_BLOCKS:,} tensors"
-            raise InputError(f"this model has more than {what}, too many for a workbook: choose smaller sizes")
+        self.cells += self.room(shape)
         return path
+
+    def room(self, shape: tuple[int, ...]) -> int:
+        """The cells of a block of this shape; raises InputError when a workbook would not hold them besides the others.
+
+        For what computes a large array before it makes a block of it.
+        """
+        cells = math.prod(shape)
+        if self.cells + cells > MAX_BLOCK_CELLS or len(self.blocks) >= MAX_BLOCKS:
+            what = f"{MAX_BLOCKS:,} tensors" if len(self.blocks) >= MAX_BLOCKS else f"{MAX_BLOCK_CELLS:,} cells"
+            raise InputError(f"this model has more than {what}, too many for a workbook: choose smaller sizes")
+        return cells
 
     def add(self, block: B) -> B:
         """Put down a new block, whose path is `claim`ed, in its frame."""

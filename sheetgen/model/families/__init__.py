@@ -1,6 +1,6 @@
 """Families: the sizes a model may have, and its forward pass; each is one frozen dataclass (see `model.config`)."""
 
-from sheetgen.model.config import Config, divisors, fit_a_worksheet, run
+from sheetgen.model.config import Config, divisors, run
 from sheetgen.model.families.attention import Attention
 from sheetgen.model.families.decoder import Decoder
 from sheetgen.model.families.llama4 import Llama4
@@ -28,6 +28,5 @@ __all__ = [
     "Mixture",
     "Vit",
     "divisors",
-    "fit_a_worksheet",
     "run",
 ]

@@ -97,6 +97,10 @@ class GroupedQuery(Heads):
     def heads_of(self, i: int) -> int:
         return self.heads_by_layer[i] if self.heads_by_layer else self.n_heads
 
+    def n_parts(self) -> int:
+        more = sum(self.heads_by_layer) - self.n_layers * self.n_heads if self.heads_by_layer else 0
+        return super().n_parts() + more
+
     def kv_heads_of(self, i: int) -> int:
         """How many key/value heads layer i has."""
         return self.n_kv_heads if self.grouped else self.heads_of(i)

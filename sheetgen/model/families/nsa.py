@@ -17,7 +17,7 @@ from sheetgen.model.controls import Controls
 from sheetgen.model.families.feed_forward import FeedForward
 from sheetgen.model.families.grouped_query import GroupedQuery
 from sheetgen.model.families.stack import Context
-from sheetgen.trace.recorder import scope, section
+from sheetgen.trace.recorder import running, scope, section
 from sheetgen.trace.tensor import (
     Tensor,
     choose,
@@ -239,6 +239,7 @@ class SparseAttention(GroupedQuery):
         """The matrix that makes one vector of a flattened block. [h, block · h]."""
         if self.phi == "linear":
             return weight(f"phi_{name}", self.head_dim, blocks.rows, axes=("head_dim", ""))
+        running().room((self.head_dim, blocks.rows))
         mean = np.tile(np.eye(self.head_dim), self.block) / self.block
         return constant(f"phi_{name}", mean, axes=("head_dim", ""))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sheetgen.model.controls import Controls, times
 from sheetgen.trace.ops import Array
-from sheetgen.trace.recorder import unrounded
+from sheetgen.trace.recorder import running, unrounded
 from sheetgen.trace.tensor import (
     Tensor,
     choose,
@@ -91,6 +91,7 @@ def slow_down(frequency: Tensor, by: Slower) -> Tensor:
 
 def rotation_pairs(head_dim: int, rotary: int, pairing: Pairing) -> tuple[Array, Array]:
     """The pair of each feature [h, 1], and P [h, h]: (P·q) is −q₂ for the first of a pair, q₁ for the second."""
+    running().room((head_dim, head_dim))
     half = rotary // 2
     first = np.arange(half) if pairing == "half" else np.arange(0, rotary, 2)
     second = first + (half if pairing == "half" else 1)
