@@ -25,16 +25,6 @@ from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.recorder import Source
 from sheetgen.xlsx.read import Book, read_book
 
-NAMES: dict[str, list[Live]] = {  # of the controls of a Llama 4 with all of them, and other values than its own
-    "causal": ["off"], "window": [1, 2, 3], "attention_chunk_size": [0, 1, 3], "attention_scale": ["off"],
-    "attention_temperature": [0.5, 3.0], "subtract_max": ["off"], "rope": ["off"], "rope_theta": [10.0],
-    "added_positions": ["on"], "norm": ["layer", "none"], "norm_eps": [0.5], "output_temperature": [0.25, 2.0],
-    "top_k": [2, 3], "renormalise": ["on"], "equal_weights": ["on"], "gate": ["softmax"],
-    "activation": ["relu", "gelu", "gelu_tanh", "relu2"], "gated": ["off"],
-    "layer_0_residual_1": ["off"], "layer_1_residual_2": ["off"], "layer_0_head_1": ["off"],
-    "layer_1_head_3": ["off"], "layer_0_expert_0": ["off"], "layer_1_expert_2": ["off"],
-}  # fmt: skip
-
 
 @dataclasses.dataclass(frozen=True)
 class Turned:
@@ -72,17 +62,33 @@ def wrong(made: Made, controls: Mapping[str, Live]) -> dict[str, float]:
     return {path: distance for path, distance in distances.items() if not distance <= 1e-9}
 
 
-@pytest.mark.parametrize("name", NAMES)
+def others(made: Made) -> dict[str, list[Live]]:
+    """What else each control of a model may hold: its other words, or numbers far from each other."""
+    found = {}
+    for path, tensor in made.trace.blocks.items():
+        if tensor.kind == "control":
+            limits, own = tensor.settings["limits"], tensor.value[0, 0]
+            numbers = (2, 1, 3, 0) if limits.whole else (2.0, 0.5, 10.0)
+            values = limits.choices or numbers
+            found[path.removeprefix("control.")] = [v for v in values if limits.allows(v) and v != own]
+    return found
+
+
+USUAL = turned("llama4", {})
+CONTROLS = others(USUAL)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_does_what_numpy_says(name: str) -> None:
-    usual = turned("llama4", {}).values
-    for value in NAMES[name]:
+    assert CONTROLS[name]
+    for value in CONTROLS[name]:
         made = turned("llama4", {name: value})
         assert wrong(made, {name: value}) == {}
-        moved = float(np.abs(made.values["probs"] - usual["probs"]).max())
+        moved = float(np.abs(made.values["probs"] - USUAL.values["probs"]).max())
         assert (moved < 1e-12) if name == "subtract_max" else (moved > 1e-6), (value, moved)
 
 
-CHOICES: Any = {name: st.sampled_from(values) for name, values in NAMES.items()}
+CHOICES: Any = {name: st.sampled_from(values) for name, values in CONTROLS.items()}
 
 
 def overflown(made: Made) -> set[str]:
@@ -131,27 +137,10 @@ def workbook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return path, read_book(path)
 
 
-def other_values(book: Book) -> dict[str, list[Live]]:
-    """For each control of a workbook what else it may hold; of the switches of parts only some."""
-    found: dict[str, list[Live]] = {}
-    numbers: dict[str, list[Live]] = {
-        "window": [2], "attention_chunk_size": [3], "top_k": [1], "n_select": [1], "norm_eps": [0.3],
-        "rope_theta": [50.0], "position_base": [20.0], "attention_temperature": [2.0], "output_temperature": [0.5],
-    }  # fmt: skip
-    choices: dict[str, tuple[str, ...]] = {
-        "norm": ("rms", "layer", "none"), "gate": ("softmax", "sigmoid"),
-        "activation": ("silu", "gelu", "gelu_tanh", "relu", "relu2"),
-    }  # fmt: skip
-    for name, place in book.names.items():
-        key = name.removeprefix("control__")
-        if key == name or key == "message":
-            continue
-        now = book.constants(place)[0, 0]
-        found[key] = numbers.get(key) or [word for word in choices.get(key, ("on", "off")) if word != now]
-    parts = [key for key in found if "layer_" in key]
-    for key in parts[:-1:2]:
-        del found[key]
-    return found
+def some(values: dict[str, list[Live]]) -> dict[str, list[Live]]:
+    """All controls, but of the switches of parts only each second."""
+    parts = [name for name in values if "layer_" in name]
+    return {name: value for name, value in values.items() if name not in parts[:-1:2]}
 
 
 def with_control(book: Book, name: str, value: Live) -> Book:
@@ -165,12 +154,12 @@ def with_control(book: Book, name: str, value: Live) -> Book:
 def test_check_follows_every_control(workbook: tuple[Path, Book]) -> None:
     """Of a Llama 4; of the others those that it has not, or that act elsewhere there."""
     path, book = workbook
-    others = {
+    own = {
         "gpt2": ["norm", "added_positions", "activation"], "mixtral": ["renormalise", "gate"], "nsa": ["n_select"],
         "vit": ["norm", "added_positions"], "transformer": ["position_base", "decoder_layer_1_cross_head_1"],
     }  # fmt: skip
-    for name, values in other_values(book).items():
-        if path.stem == "llama4" or name in others.get(path.stem, []):
+    for name, values in some(others(make(path.stem, controls="all"))).items():
+        if path.stem == "llama4" or name in own.get(path.stem, []):
             report = check_book(with_control(book, name, values[-1]))
             assert report.difference is None, (path, name, values, report.difference)
 
@@ -178,8 +167,9 @@ def test_check_follows_every_control(workbook: tuple[Path, Book]) -> None:
 @needs_libreoffice
 def test_libreoffice_follows_controls(workbook: tuple[Path, Book]) -> None:
     """Every control at another value at once, but those that would make all words alike."""
-    path, book = workbook
-    values = {name: values[0] for name, values in other_values(book).items() if "residual" not in name}
+    path, _ = workbook
+    found = some(others(make(path.stem, controls="all")))
+    values = {name: values[0] for name, values in found.items() if "residual" not in name}
 
     def change(sheets: Any) -> None:
         for name, value in values.items():
@@ -194,7 +184,8 @@ def test_libreoffice_follows_each_control(tmp_path: Path, monkeypatch: pytest.Mo
     """One file for each control and one start of LibreOffice for all of them."""
     small = ("--layers", 1, "--heads", 2, "--kv-heads", 1, "--experts", 2, "--no-baseline", "--controls", "all")
     path = build(tmp_path / "book.xlsx", "llama4", *small)
-    turns = [(name, values[-1]) for name, values in other_values(read_book(path)).items()]
+    made = make("llama4", n_layers=1, n_heads=2, n_kv_heads=1, n_experts=2, controls="all")
+    turns = [(name, values[-1]) for name, values in some(others(made)).items()]
     assert len(turns) > 20
 
     sheets = openpyxl.load_workbook(path)
