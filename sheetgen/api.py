@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args
 
 import numpy as np
 
-from sheetgen.base import html
+from sheetgen.base import atomic, html
 from sheetgen.base.errors import InputError, printable, suggest
 from sheetgen.base.lang import ENGLISH, catalogues, speaking
 from sheetgen.engines import ENGINES
@@ -34,7 +34,7 @@ from sheetgen.sheet.workbook import Workbook as Plan
 from sheetgen.sheet.workbook import workbook_path
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Source, Trace
-from sheetgen.xlsx import atomic, saving
+from sheetgen.xlsx import saving
 from sheetgen.xlsx.draft import Summary
 from sheetgen.xlsx.model import Progress
 from sheetgen.xlsx.write import write
@@ -323,10 +323,8 @@ def load(path: File) -> Workbook:
     summary = Summary(list(book.sheets), cells, formulas)
 
     def copy(target: Path, _: Progress) -> Summary:
-        with atomic.workshop(target) as folder:
-            draft = folder / "draft.xlsx"
+        with atomic.replacing(target) as draft:
             draft.write_bytes(data)
-            atomic.put(draft, target)
         return summary
 
     return Workbook(place.stem, place.name, tuple(models), copy)

@@ -7,12 +7,14 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from helpers import sheetgen
+from helpers import build, cells_of, edited, needs_libreoffice, sheetgen
 from limited import ended, limited, started
 
-from sheetgen.xlsx import atomic, seal
+from sheetgen.base import atomic
+from sheetgen.xlsx import seal
 
 MODEL = "build", "llama1", "--layers", 1, "--force"
 
@@ -84,6 +86,71 @@ def test_builds_at_once(tmp_path: Path, versions: list[bytes]) -> None:
     assert [ended(*build).code for build in builds] == [0] * 4
     assert target.read_bytes() in versions
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workbook in which one number is wrong, alone in its folder."""
+    path = build(tmp_path_factory.mktemp("broken") / "a.xlsx", *MODEL[1:-1], "--no-baseline")
+
+    def change(book: Any) -> None:
+        cells_of(book, "final_norm_rms")[0][1].value = 7
+
+    changed = edited(path, change, "broken.xlsx")
+    path.unlink()
+    return changed
+
+
+COPIES = [
+    pytest.param(("check", "--mark"), "marked.xlsx", id="mark"),
+    pytest.param(("picture", "--sheet", "Map", "-o"), "map.png", id="png", marks=needs_libreoffice),
+    pytest.param(("picture", "--sheet", "Map", "-o"), "map.pdf", id="pdf", marks=needs_libreoffice),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), COPIES)
+def test_what_is_killed_before_its_last_step(
+    command: tuple[str, ...], name: str, broken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has the target's name, and the next to write there removes what is left."""
+    target = broken.with_name(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "put", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        child = started(command[0], broken, *command[1:], target, seconds=60, memory=8 << 30)
+        assert ended(*child).code == -signal.SIGKILL
+    drafts = [file.name for file in broken.parent.glob(".sheetgen-*/draft*")]
+    assert drafts == [f"draft{target.suffix}"]
+    assert not target.exists()
+    assert sheetgen(command[0], broken, *command[1:], target).code == (command[0] == "check")
+    assert sorted(broken.parent.iterdir()) == sorted([broken, target])
+    target.unlink()
+
+
+def test_a_full_disk_takes_no_half_copy(broken: Path) -> None:
+    target = broken.with_name("marked.xlsx")
+    result = limited("check", broken, "--mark", target, file_size=broken.stat().st_size // 2)
+    assert result.code == 2
+    assert f"cannot write {target}: File too large" in result.message
+    assert list(broken.parent.iterdir()) == [broken]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_draft_that_fails_changes_nothing(there: bool, tmp_path: Path) -> None:
+    target = tmp_path / "a.png"
+    if there:
+        target.write_bytes(b"old")
+
+    def fail() -> None:
+        with atomic.replacing(target) as draft:
+            draft.write_bytes(b"half")
+            raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        fail()
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"] * there
+    with atomic.replacing(target) as draft:
+        draft.write_bytes(b"whole")
+    assert [(file, file.read_bytes()) for file in tmp_path.iterdir()] == [(target, b"whole")]
 
 
 def test_the_workshop_of_a_living_maker_stays(tmp_path: Path) -> None:

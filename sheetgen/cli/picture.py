@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sheetgen.base import atomic
 from sheetgen.base.errors import InputError
 from sheetgen.engines.libreoffice import recalculated_copy
 from sheetgen.xlsx.read import sheets_shown
@@ -185,7 +186,9 @@ def _write_png(pdf: Any, drawing: _Drawing, target: Path, dpi: int) -> Picture:
         crop = drawing.left, page_height - piece.bottom, page_width - drawing.right, piece.top
         image.paste(page.render(scale=scale, crop=crop).to_pil(), (round(MARGIN * scale), round(y * scale)))
         y += piece.bottom - piece.top
-    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
+    flat = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    with atomic.replacing(target) as draft:
+        flat.save(draft, optimize=True)
     return Picture(target, [drawing.sheet], image.size, round(72 * scale))
 
 
@@ -207,5 +210,6 @@ def _write_pdf(pdf: Any, drawings: list[_Drawing], target: Path) -> Picture:
                 page.insert_obj(form)
                 y += piece.bottom - piece.top
             page.gen_content()
-        chosen.save(target)
+        with atomic.replacing(target) as draft:
+            chosen.save(draft)
     return Picture(target, [drawing.sheet for drawing in drawings])

@@ -9,17 +9,18 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
+from sheetgen.base import atomic
 from sheetgen.base.cells import Range, cell_name, parse_range
 from sheetgen.base.errors import InputError
 from sheetgen.look import theme
 from sheetgen.proof.report import Difference, Report
+from sheetgen.xlsx.guard import damage_told
 from sheetgen.xlsx.splice import Element, Splice, elements
 
 LONGEST_NOTE = 255  # letters that an input message may have
@@ -36,7 +37,8 @@ AFTER_DXFS = ("tableStyles", "colors", "extLst")
 def mark(path: Path, report: Report, target: Path) -> int:
     """Write the marked copy of the workbook `path` to `target`; how many cells are marked.
 
-    Raises InputError when the target exists, or the workbook is written in a way that cannot be marked.
+    Raises InputError when the target exists, or the workbook is written in a way that cannot be marked; OSError when
+    the target cannot be written.
     """
     if target.suffix.lower() != ".xlsx":
         raise InputError(f"--mark {target} does not end in .xlsx: choose such a name")
@@ -46,7 +48,7 @@ def mark(path: Path, report: Report, target: Path) -> int:
     for difference in report.differences:
         if difference.cells:
             by_sheet.setdefault(difference.range.sheet, []).append(difference)
-    with zipfile.ZipFile(path) as book:
+    with damage_told(path), zipfile.ZipFile(path) as book:
         parts = _parts(book)
         styles = next((name for name in book.namelist() if name.endswith("styles.xml")), "")
         if not styles or not set(by_sheet) <= set(parts):
@@ -60,13 +62,10 @@ def mark(path: Path, report: Report, target: Path) -> int:
 
 
 def _write(book: zipfile.ZipFile, changed: dict[str, bytes], target: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".sheetgen-") as folder:
-        draft = Path(folder) / "draft.xlsx"
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as copy:
-            for part in book.infolist():
-                data = changed.get(part.filename)
-                copy.writestr(part, book.read(part) if data is None else data, zipfile.ZIP_DEFLATED)
-        draft.replace(target)
+    with atomic.replacing(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as copy:
+        for part in book.infolist():
+            data = changed.get(part.filename)
+            copy.writestr(part, book.read(part) if data is None else data, zipfile.ZIP_DEFLATED)
 
 
 def _parts(book: zipfile.ZipFile) -> dict[str, str]:

@@ -55,16 +55,24 @@ class _Bounded:
 
 
 @contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """What the bytes of a damaged file make their readers raise becomes a BookError; a slip of ours does not."""
+    try:
+        yield
+    except DAMAGE as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise BookError(f"{path} is damaged ({reason}): save it again as .xlsx") from None
+
+
+@contextmanager
 def workbook(path: Path) -> Iterator[zipfile.ZipFile]:
     """The parts of an .xlsx file, once they look harmless.
 
     What a file can cause, also in the block that reads the parts, becomes a BookError; a slip in that block does not.
     """
     try:
-        with opened(path) as file:
+        with damage_told(path), opened(path) as file:
             yield _examined(path, file)
-    except BookError:
-        raise
     except FileNotFoundError:
         raise BookError(f"{path} does not exist: check the name") from None
     except IsADirectoryError:
@@ -75,9 +83,6 @@ def workbook(path: Path) -> Iterator[zipfile.ZipFile]:
         raise BookError(f"{path} cannot be read: {error.strerror or error}; give an .xlsx file") from None
     except MemoryError:
         raise BookError(f"{path} needs more memory than there is: it is not read") from None
-    except DAMAGE as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise BookError(f"{path} is damaged ({reason}): save it again as .xlsx") from None
 
 
 def _examined(path: Path, file: IO[bytes]) -> zipfile.ZipFile:

@@ -8,8 +8,9 @@ from pathlib import Path
 import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
 
+from sheetgen.base import atomic
 from sheetgen.sheet.workbook import Placed, Table, Workbook, defined_name
-from sheetgen.xlsx import atomic, library, seal
+from sheetgen.xlsx import library, seal
 from sheetgen.xlsx.draft import Draft, Summary
 from sheetgen.xlsx.model import ModelSheet, Progress
 from sheetgen.xlsx.page import add_page, add_table, compute, fill
@@ -19,9 +20,8 @@ CREATED = datetime.datetime(2026, 1, 1)  # the same command writes the same byte
 
 def write(target: Path, workbook: Workbook, progress: Progress = lambda _: None) -> Summary:
     """Write the workbook to `target`, sealed (see `seal`); an existing file is replaced only by a whole one."""
-    with atomic.workshop(target) as folder:
-        draft = folder / "draft.xlsx"
-        options = {"strings_to_formulas": False, "strings_to_urls": False, "tmpdir": str(folder)}
+    with atomic.replacing(target) as draft:
+        options = {"strings_to_formulas": False, "strings_to_urls": False, "tmpdir": str(draft.parent)}
         book: library.Workbook = xlsxwriter.Workbook(draft, options)
         book.set_properties({"title": workbook.title, "subject": workbook.subject, "created": CREATED})
         book.set_custom_property(seal.PROPERTY, seal.BLANK)
@@ -32,7 +32,6 @@ def write(target: Path, workbook: Workbook, progress: Progress = lambda _: None)
         except FileCreateError as error:  # an OSError in disguise
             raise OSError(*getattr(error.args[0], "args", error.args)) from error
         seal.seal(draft)
-        atomic.put(draft, target)
     return summary
 
 

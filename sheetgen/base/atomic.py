@@ -34,6 +34,15 @@ def workshop(target: Path) -> Iterator[Path]:
         yield Path(name)
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A draft that gets the name `target` when the block has written it; when it fails, nothing has changed."""
+    with workshop(target) as folder:
+        draft = folder / f"draft{target.suffix}"
+        yield draft
+        put(draft, target)
+
+
 def put(draft: Path, target: Path) -> None:
     """Give the finished `draft` the name `target`, in one step that also a power cut leaves whole."""
     with draft.open("rb") as file:
