@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from helpers import PRESETS, contract, far, ids, make
 from reference import closed_formula, forward
 
 from sheetgen.base.errors import InputError
-from sheetgen.model.families import Llama4
+from sheetgen.model import nn
+from sheetgen.model.config import setting
+from sheetgen.model.families import FAMILIES, Llama4, run
+from sheetgen.model.families.heads import Heads
+from sheetgen.model.families.mixture import Experts
+from sheetgen.model.families.stack import ROWS, Context, Stack
+from sheetgen.model.weights import Drawn
+from sheetgen.trace.tensor import Tensor, sum_rows, weight
 
 # --- against the independent forward pass ------------------------------------------------------------------------
 
@@ -167,6 +175,53 @@ def test_kinds_of_weights() -> None:
     assert abs(spread.mean()) < 0.003
     assert abs(spread.std() - 0.02) < 0.002
     assert all((w == (1 if ".w_" in f".{path}" else 0)).all() for path, w in zeros.items())
+
+
+# --- parts of a decoder -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Averaging(Heads):
+    """Every head takes the mean of the values that it sees: an attention in one class, without queries and keys."""
+
+    value_dim: int = setting(3, "Length of one value.")
+
+    def attention(self, i: int, x: Tensor, context: Context) -> Tensor:
+        mask = self.mask_of(i, context)
+
+        def z(_j: int) -> Tensor:
+            pattern = (mask / sum_rows(mask)).named("pattern")
+            return (nn.project("V", self.value_dim, x, weight).named("V") @ pattern).named("z")
+
+        return nn.project_out(nn.heads(range(self.n_heads), z, context.controls), weight, self.d_model, bias=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Averager(Averaging, Experts):
+    """With the experts that Mixtral has."""
+
+    family: ClassVar[str] = "averager"
+
+
+def test_another_attention_is_one_class() -> None:
+    """It goes together with the parts there are, and has the settings of its parts only."""
+    config = Averager(positions="none", n_heads=3, n_tokens=4, window=2)
+    texts = {"words": list("abca"), "vocabulary": list("abcdefghijkl")}
+    trace = run(config, Drawn(0, "byhand", texts, {}))
+    values = {path: tensor.value for path, tensor in trace.blocks.items()}
+    v, seen = values["layer_1.head_2.W_V"] @ values["layer_1.norm_1"], np.tri(4) - np.tri(4, k=-2)
+    assert far(values["layer_1.head_2.z"], v @ (seen / seen.sum(axis=1, keepdims=True)).T) <= 1e-12
+    assert "layer_1.expert_3.down" in values
+    rows = [f.name for f in config.settings()]
+    assert rows[:6] == ["controls", "precision", "d_model", "n_layers", "n_heads", "d_ff"]
+    assert rows[-2:] == ["d_ff_dense", "value_dim"]
+    assert not {"n_kv_heads", "head_dim", "qk_norm", "value_dims"} & set(rows)
+
+
+def test_every_row_in_order_is_a_setting() -> None:
+    decoders = [family for family in FAMILIES.values() if issubclass(family, Stack)]
+    assert set(ROWS) <= {f.name for family in decoders for f in family.settings()}
+    assert len(set(ROWS)) == len(ROWS)
 
 
 # --- what a family refuses ---------------------------------------------------------------------------------------
