@@ -27,7 +27,7 @@ from sheetgen.text.blocks import AXES, BLOCKS, SOURCES_OF_PARTS, entry
 from sheetgen.text.equation import equation_of, sentence_of, title_of
 from sheetgen.trace.ops import OPS
 from sheetgen.trace.tensor import Control
-from sheetgen.workbooks import compare
+from sheetgen.workbooks import compare, tour
 
 SHAPE = re.compile(r" +\d+×\d+$")  # behind the name of a block
 # Without a word: numbers and signs; cells; the sheets that are linked to; names of blocks (`layer_*.W_O`), one setting
@@ -124,6 +124,9 @@ def in_the_code() -> set[str]:
     found |= {text for column in COLUMNS.values() for text in (column.doc, column.head, column.part)}
     found |= {text for each in ASSUMPTIONS.values() for text in (each.doc, each.head)}
     found |= {doc for equation in EQUATIONS.values() for doc in equation.docs.values()}
+    for lecture in map(tour.find, tour.names()):
+        found |= {lecture.title, lecture.summary, *(step.title for step in lecture.steps)}
+        found |= {text for step in lecture.steps for text in (f"Say: {step.say}", f"Exercise: {step.question}")}
     return found | {model.note for group in all_groups().values() for model in group.models}
 
 

@@ -135,6 +135,20 @@ def test_equal_models_differ_in_nothing(tmp_path: Path) -> None:
     assert not differing_in_file(read_book(path))
 
 
+def test_in_another_look(books: dict[str, Path], tmp_path: Path) -> None:
+    dark = tmp_path / "dark.xlsx"
+    models = [f"{name} --layers 1" for name in ("llama1", "llama2")]
+    assert sheetgen("compare", *models, "--text", TEXT, "--theme", "dark", "-o", dark).code == 0
+    assert check_book(read_book(dark)).difference is None
+    looks = [openpyxl.load_workbook(path) for path in (dark, books["llama1 llama2"])]
+    assert looks[0][CHANGES]["A1"].fill != looks[1][CHANGES]["A1"].fill
+    rows = [{row[0].value: row[1].value for row in book["Config"].iter_rows()} for book in looks]
+    assert rows[0].pop("theme") == "dark"
+    assert rows[0] == rows[1]
+    refused = sheetgen("compare", *models, "--theme", "pink", "-o", tmp_path / "pink.xlsx")
+    assert (refused.code, "--theme pink" in refused.err) == (2, True)
+
+
 def test_causes_of_gpt2_and_llama1() -> None:
     a, b = make("gpt2"), make("llama1")
     found = {c.setting: c for c in blame.causes(a.request.config, b.request.config, a.trace, b.trace)}

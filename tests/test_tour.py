@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 from helpers import by_libreoffice, cells_of, edited, far, right_in_both, sheetgen
 
+from sheetgen.base.lang import speaking, tr
 from sheetgen.engines import ENGINES
 from sheetgen.engines.values import Values
 from sheetgen.proof.check import check_book, standing
@@ -44,6 +45,30 @@ def test_every_step_is_right_in_both_engines(name: str, books: dict[str, Path], 
     right = right_in_both(books[name], recomputed.get(name))
     assert sum(group.tensors for group in right.report.groups) == len(right.book.names)
     assert list(right.report.predictions) == [step.key for step in tour.find(name).steps if step.preset]
+
+
+@pytest.mark.parametrize("name", TOURS)
+def test_in_another_language_and_look(name: str, books: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "de.xlsx"
+    result = sheetgen("tour", name, "--lang", "de", "--theme", "dark", "-o", path)
+    assert result.code == 0, result.err
+    report = check_book(read_book(path))
+    assert report.difference is None, report.difference
+    steps = tour.find(name).steps
+    assert list(report.predictions) == [step.key for step in steps if step.preset]  # a key is no word
+    german, english = (openpyxl.load_workbook(path) for path in (path, books[name]))
+    config = {row[0].value: row[1].value for row in german["Config"].iter_rows()}
+    assert (config["language"], config["theme"]) == ("de", "dark")
+    assert "theme" not in {row[0].value for row in english["Config"].iter_rows()}
+    assert german[STEPS]["A1"].fill != english[STEPS]["A1"].fill
+    with speaking("de"):
+        for row, step in enumerate(steps, start=6):
+            assert german[STEPS].cell(row, 2).value == tr(step.title)
+            assert german[STEPS].cell(row, 5).value == tr(step.question) != step.question
+            lines = german.worksheets[row - 5].iter_rows(max_row=20, values_only=True)
+            cells = [cell for line in lines for cell in line if isinstance(cell, str)]
+            if step.preset:  # wrapped anew: no line is half a sentence that was translated
+                assert tr(f"Say: {step.say}").replace(" ", "") in "".join(cells).replace(" ", "")
 
 
 # --- answers -----------------------------------------------------------------------------------------------------

@@ -129,7 +129,10 @@ def _shared(first: Placed, trace: Trace) -> dict[str, Range]:
 
 @dataclass(frozen=True)
 class Cell:
-    """A text or number with the name of its look (`theme`) and, perhaps, the defined name it links to."""
+    """A text or number with the name of its look (`theme`) and, perhaps, the defined name it links to.
+
+    named: it is a name, the same in every language, whatever the column holds besides.
+    """
 
     row: int
     column: int
@@ -140,6 +143,7 @@ class Cell:
     kind: FrameKind | None = None  # of a box of the Map, the frame it stands for …
     edges: str = ""  # … and the sides of it that the cell is at
     note: str = ""
+    named: bool = False
 
 
 @dataclass(frozen=True)

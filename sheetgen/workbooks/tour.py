@@ -18,6 +18,7 @@ from typing import Any
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.base.files import tables, templates
+from sheetgen.base.lang import tr
 from sheetgen.look.load import LIGHT
 from sheetgen.look.theme import Theme
 from sheetgen.model import presets
@@ -256,7 +257,7 @@ def _place_all(tour: Tour, drawn: Build, weights: Weights) -> Iterator[Placed]:
             raise InputError(f"tour {tour.name}, step {step.key}: {error}") from error
         build = dataclasses.replace(drawn, published=step.published or None)
         trace = run(request.config, _Drawn(seed, weights, request.texts, request.arrays, step.controls))
-        title = f"{number}. {step.title}"
+        title = f"{number}. {tr(step.title)}"
         sheet = f"{number} {step.key}"
         made = place(request, build, trace, key=step.key, title=title, sheet=sheet, given_by=first, free=_height(step))
         first = first or (made if "words" in trace.blocks else None)
@@ -310,7 +311,7 @@ class _Corner:
 
 def _corner(step: Step, model: Placed | None, shown: Table | None) -> _Corner:
     """Above a model; below the table Scale, when that is the step."""
-    say, asked = (textwrap.wrap(text, LINE) for text in (f"Say: {step.say}", f"Exercise: {step.question}"))
+    say, asked = _told(step)
     if model is None:
         assert shown is not None
         top = max(place.bottom for place in shown.places.values()) + 3
@@ -318,9 +319,15 @@ def _corner(step: Step, model: Placed | None, shown: Table | None) -> _Corner:
     return _Corner(model.sheet, model.layout.head, model.layout.margin, say, asked)
 
 
+def _told(step: Step) -> tuple[list[str], list[str]]:
+    """The lines of what to say and of the exercise: translated as a whole, since no catalogue knows half a sentence."""
+    say, asked = (textwrap.wrap(tr(text), LINE) for text in (f"Say: {step.say}", f"Exercise: {step.question}"))
+    return say, asked
+
+
 def _height(step: Step) -> int:
     """Rows of the corner, with a free one below."""
-    return len(textwrap.wrap(f"Say: {step.say}", LINE)) + len(textwrap.wrap(f"Exercise: {step.question}", LINE)) + 3
+    return sum(map(len, _told(step))) + 3
 
 
 def _status(step: Step) -> str:

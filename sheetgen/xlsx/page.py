@@ -45,7 +45,8 @@ def fill(draft: Draft, page: Page) -> None:
     sheet = draft.sheets[page.name]
     _fold(sheet, page.levels)
     for cell in page.cells:
-        _plain(draft, sheet, cell, named=cell.column in page.names and cell.look in ("CELL", "LINK"))
+        named = cell.named or (cell.column in page.names and cell.look in ("CELL", "LINK"))
+        _plain(draft, sheet, cell, named)
     for grid in page.grids:
         draft.summary.cells += grid.values.size
         look = draft.plain(Cell(0, 0, 0))

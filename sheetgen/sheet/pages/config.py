@@ -14,7 +14,7 @@ from typing import Any
 from sheetgen.base import lang
 from sheetgen.model.config import encode
 from sheetgen.sheet.names import CONFIG
-from sheetgen.sheet.workbook import Page, Placed
+from sheetgen.sheet.workbook import Cell, Page, Placed
 
 SETTING, VALUE, MEANING = "setting", "value", "meaning"  # heads of the columns
 
@@ -36,7 +36,10 @@ def config_page(models: Sequence[Placed], title: str = "") -> Page:
         "What this workbook was built with. `sheetgen check` reads it; to change a size, build anew.",
         look="SUBTITLE",
     )
-    page.row(3, SETTING, *(model.key or VALUE for model in models), MEANING, look="TABLE_HEAD")
+    page.cell(3, 0, SETTING, "TABLE_HEAD")
+    for column, model in enumerate(models, start=1):  # `check` finds the models by their keys
+        page.cells.append(Cell(3, column, model.key or VALUE, "TABLE_HEAD", named=bool(model.key)))
+    page.cell(3, len(models) + 1, MEANING, "TABLE_HEAD")
     sentences: dict[str, str] = {
         "preset": first.request.preset.summary if alone else "What it was made from.",
         "family": "Which equations.",
