@@ -116,7 +116,7 @@ def in_the_code() -> set[str]:
     found = {op.math for op in OPS.values() if WORDS.search(op.math)}
     found |= {text for row in BLOCKS.values() for text in (row.title, row.sentence) if text}
     found |= {*AXES.values(), *(f"Unit: {row.unit}." for row in BLOCKS.values() if row.unit)}
-    found |= {*baseline.COLUMNS, *baseline.COLUMNS.values()}
+    found |= {*baseline.COSTS, *baseline.COSTS.values()}
     found |= {*reasons.REASONS.values(), reasons.GROUPED, reasons.UNGROUPED, *compare.NUMBERS.values()}
     found |= {f.metadata["doc"] for family in FAMILIES.values() for f in dataclasses.fields(family)}
     found |= {preset.summary for preset in presets.all_presets().values()}

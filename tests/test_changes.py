@@ -16,7 +16,7 @@ from sheetgen.engines import ENGINES
 from sheetgen.engines.values import Values
 from sheetgen.proof.check import check, standing
 from sheetgen.sheet.names import BASELINE
-from sheetgen.sheet.pages.baseline import COLUMNS, SWITCH
+from sheetgen.sheet.pages.baseline import COSTS, SWITCH
 from sheetgen.xlsx.read import Book, read_book
 
 WEIGHT, NEW = "layer_0__W_O", 5.0
@@ -45,7 +45,7 @@ def table(values: Values) -> dict[str, list[float]]:
     """The rows beside the Map: the part with those around it → its numbers."""
     grid = values.sheets["Map"]
     ((top, left),) = [(r, c) for (r, c), value in np.ndenumerate(grid) if value == "part"]
-    assert list(grid[top, left + 1 : left + 1 + len(COLUMNS)]) == list(COLUMNS)
+    assert list(grid[top, left + 1 : left + 1 + len(COSTS)]) == list(COSTS)
     found: dict[str, list[float]] = {}
     for row in range(top + 1, grid.shape[0]):
         if grid[row, left] is None:
@@ -53,7 +53,7 @@ def table(values: Values) -> dict[str, list[float]]:
         name = str(grid[row, left])
         layer = max((key for key in found if key.startswith("Layer") and "/" not in key), default="")
         key = f"{layer}/{name}" if layer and not name.startswith(("Layer", "Output", "total")) else name
-        found[key] = [numeric(value) for value in grid[row, left + 1 : left + 1 + len(COLUMNS)]]
+        found[key] = [numeric(value) for value in grid[row, left + 1 : left + 1 + len(COSTS)]]
     return found
 
 

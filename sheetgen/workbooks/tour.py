@@ -41,7 +41,7 @@ from sheetgen.workbooks import scale
 SCOPE = "tour"
 STATES = ("to do", "doing", "done")
 LINE = 105  # letters of a sentence in one row
-COLUMNS = 5  # of a model's sheet, for one of the links of a step
+LINK_COLUMNS = 5  # of a model's sheet, for one of the links of a step
 
 
 @dataclass(frozen=True)
@@ -382,7 +382,7 @@ def _panel(tour: Tour, i: int, sheets: Sequence[str], model: Placed | None, show
     for row, line in enumerate(corner.say, start=corner.top):
         page.cell(row, column, line)
     page.cell(corner.status, column, "status", "KEY")
-    wide = COLUMNS if model else 1
+    wide = LINK_COLUMNS if model else 1
     goals = {0: (i - 1, "◂ "), 1: (None, "☰ all steps"), 2: (i + 1, "▸ ")}
     for at, (other, sign) in goals.items():
         where = column + 3 + at * wide

@@ -23,7 +23,7 @@ from sheetgen.trace.tensor import Block, Tensor
 
 SWITCH = "mark_changes"  # the name of the cell that turns the marks on and off
 MOVED = "0.000000001"  # less is rounding
-COLUMNS = {
+COSTS = {
     "parameters": "Trainable numbers: red cells.",
     "multiply–adds": "Of the matrix products: rows × columns × inner size.",
     "activations": "Numbers that are computed on the way.",
@@ -36,7 +36,7 @@ STAYED = '0.000;-0.000;"–"'  # format of what has moved, rounded to what is no
 
 
 @dataclass
-class Row:
+class PartCost:
     """A part of the model: its own blocks, where its inner parts are among the rows, and what it costs as a whole."""
 
     frame: Frame
@@ -52,7 +52,7 @@ def add(model: Placed, page: Page) -> tuple[Page, list[Page]]:
     for path, place in model.layout.places.items():
         here.rules.append(Rule(place, _differs(place, model.trace[path])))
     left = len(page.widths) + 1
-    page.widths += [3.0, 34.0, *([14.0] * len(COLUMNS))]
+    page.widths += [3.0, 34.0, *([14.0] * len(COSTS))]
     _table(model, page, here, left)
     return baseline_page(model), [here]
 
@@ -107,7 +107,7 @@ def _table(model: Placed, page: Page, here: Page, left: int) -> None:
     page.cell(top + 1, left, f"mark what has changed on {model.sheet}", "KEY")
     page.live.append(LiveCell(_cell(top + 1, left + 1), "on", "on", "CONTROL", name=SWITCH, choices=("on", "off")))
     page.cell(top + 3, left, "part", "TABLE_HEAD")
-    for i, (name, note) in enumerate(COLUMNS.items(), start=1):
+    for i, (name, note) in enumerate(COSTS.items(), start=1):
         page.cells.append(Cell(top + 3, left + i, name, "COUNT_HEAD", note=note))
     rows, first = _rows(model.trace.root), top + 4
     for at, row in enumerate(rows):
@@ -120,8 +120,8 @@ def _table(model: Placed, page: Page, here: Page, left: int) -> None:
         _beside_frame(model, row, parameters, products, here)
     page.cell(first + len(rows), left, "total", "KEY")
     outer = [at for at, row in enumerate(rows) if row.depth == 0]
-    costs = [sum(rows[at].costs[i] for at in outer) for i in range(len(COLUMNS))]
-    for i in range(1, 1 + len(COLUMNS)):
+    costs = [sum(rows[at].costs[i] for at in outer) for i in range(len(COSTS))]
+    for i in range(1, 1 + len(COSTS)):
         parts = [_cell(first + at, left + i).a1 for at in outer]
         page.live.append(_total(_cell(first + len(rows), left + i), "", parts, costs, i - 1))
 
@@ -130,9 +130,9 @@ def _cell(row: int, column: int) -> Range:
     return Range(MAP, row, column, row, column)
 
 
-def _rows(frame: Frame, start: int = 0, depth: int = 0) -> list[Row]:
+def _rows(frame: Frame, start: int = 0, depth: int = 0) -> list[PartCost]:
     """The parts of a frame, outer before inner; `start` is the place of the first among all."""
-    found: list[Row] = []
+    found: list[PartCost] = []
     for item in frame.items:
         if not isinstance(item, Frame) or item.path in (TWIN, EFFECT):  # no part of the model's cost
             continue
@@ -141,14 +141,14 @@ def _rows(frame: Frame, start: int = 0, depth: int = 0) -> list[Row]:
         own = [block for block in item.items if isinstance(block, Block)]
         inner = [at + 1 + i for i, row in enumerate(inside) if row.depth == depth + 1]
         costs = np.sum([_costs(own), *(row.costs for row in inside if row.depth == depth + 1)], axis=0)
-        found += [Row(item, depth, own, inner, costs.tolist()), *inside]
+        found += [PartCost(item, depth, own, inner, costs.tolist()), *inside]
     return found
 
 
 def _total(cell: Range, own: str, inner: Sequence[str], costs: Sequence[int], column: int) -> LiveCell:
     """What the own blocks and the inner parts make together: their sum; in the last column the largest of them."""
     parts = [part for part in (own, *inner) if part]
-    if column == len(COLUMNS) - 1:
+    if column == len(COSTS) - 1:
         return LiveCell(cell, f"=ROUND(MAX({','.join(parts) or 0}),9)", 0.0, "COUNT", STAYED, array=bool(own))
     return LiveCell(cell, "=" + ("+".join(parts) or "0"), costs[column], "COUNT", COUNTED)
 
@@ -173,7 +173,7 @@ def _products(blocks: Sequence[Block]) -> list[tuple[Block, Tensor]]:
 
 
 def _costs(blocks: Sequence[Block]) -> list[int]:
-    """What these blocks cost, one number for each of `COLUMNS`; they have not moved."""
+    """What these blocks cost, one number for each of `COSTS`; they have not moved."""
     sizes = (sum(block.value.size for block in found(blocks)) for found in (_weights, _computed, _cached))
     weights, computed, cached = sizes
     products = sum(p.rows * p.columns * p.operands[0].columns for _, p in _products(blocks))
@@ -181,7 +181,7 @@ def _costs(blocks: Sequence[Block]) -> list[int]:
 
 
 def _formulas(model: Placed, blocks: Sequence[Block]) -> list[str]:
-    """For each of `COLUMNS` the formula over these blocks, without '='; empty when there is nothing to count."""
+    """For each of `COSTS` the formula over these blocks, without '='; empty when there is nothing to count."""
 
     def area(block: Block) -> str:
         return model.layout.places[block.path].seen_from(MAP)
@@ -208,7 +208,7 @@ def _formulas(model: Placed, blocks: Sequence[Block]) -> list[str]:
     return [sizes(_weights(blocks)), products, sizes(_computed(blocks)), sizes(_cached(blocks)), ",".join(moved)]
 
 
-def _beside_frame(model: Placed, row: Row, parameters: Range, products: Range, here: Page) -> None:
+def _beside_frame(model: Placed, row: PartCost, parameters: Range, products: Range, here: Page) -> None:
     """The cost of a part in the bar of its frame on the sheet of the model."""
     box = next(box for box in model.layout.boxes if box.frame is row.frame)
     column = model.layout.end + 2

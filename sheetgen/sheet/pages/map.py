@@ -8,14 +8,12 @@ line at the left; what adds to it is a row of its own. Every live cell is a tens
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass, field
 
 from sheetgen.base.cells import Range
 from sheetgen.look.roles import FrameKind, kind_of
-from sheetgen.model.rounding import EFFECT, TWIN
-from sheetgen.sheet.layout import JOINS
 from sheetgen.sheet.names import MAP
+from sheetgen.sheet.pages.boxes import MapBox, holds_frames, items_of, parameters_of
 from sheetgen.sheet.workbook import Cell, Mirror, Page, Placed
 from sheetgen.text.blocks import PURPOSES
 from sheetgen.text.equation import equation_of, part_name, sentence_of, title_of
@@ -27,32 +25,6 @@ STREAM, BRANCH = 1, 2  # columns: the residual stream, the arrow out of it
 NAME_WIDTH, VALUE_WIDTH, GAP_WIDTH, EDGE_WIDTH = 15.0, 10.0, 3.0, 1.4
 FIRST_ROW = 4
 FLOWS: set[FrameKind] = {"attention", "feed_forward", "head"}  # frames in which one box feeds the next
-MOST_TOLD = 5  # controls in their box
-MOST_COUNTED = 255  # arguments that COUNT takes
-
-
-@dataclass
-class Line:
-    """A live line of a box: a word, and the tensor beside it; or a tensor that is a word, and one beside it."""
-
-    name: str | Tensor
-    value: Tensor
-    owner: str  # path of the block that it belongs to
-    number: str = "0.00"  # format of the value, and of a live name
-    named: str = "@"
-
-
-@dataclass
-class Small:
-    """A box without others inside."""
-
-    title: str
-    kind: FrameKind
-    target: Block  # where its name leads
-    note: str
-    family: str  # boxes of the same family do not feed each other
-    holds: set[str]  # names of its blocks
-    lines: list[Line] = field(default_factory=list)
 
 
 @dataclass
@@ -87,33 +59,13 @@ class Diagram:
 
         flows: whether one box feeds the next.
         """
-        waiting: list[Small] = []
-        own: list[Block] = []  # blocks of the frame itself that are not drawn yet
-
-        def collect() -> None:
-            if own:
-                waiting.append(self.small_of_blocks(own.copy()))
-                own.clear()
-
-        for item in frame.items:
-            if isinstance(item, Block):
-                if item.op == "rounded":  # a step on the way, no part of the model
-                    continue
-                if item.name in JOINS and item.op == "add":
-                    collect()
-                    self.run(waiting, flows)
-                    self.addition(item)
-                elif not item.name.startswith("skip_"):  # that is the residual stream, drawn as its line
-                    own.append(item)
-                continue
-            collect()
-            if _holds_frames(item) and item.path not in (TWIN, EFFECT):
-                self.run(waiting, flows)
+        for item in items_of(self.trace, frame):
+            if isinstance(item, Frame):
                 self.large(item, depth)
+            elif isinstance(item, Block):
+                self.addition(item)
             else:
-                waiting.append(self.small_of_frame(item, frame))
-        collect()
-        self.run(waiting, flows)
+                self.run(item, flows)
 
     def large(self, frame: Frame, depth: int) -> None:
         """A box around others."""
@@ -124,7 +76,7 @@ class Diagram:
         top = self.row
         bar = {left: Cell(top, left, part_name(frame), "BOX_TITLE", str(blocks[0].path), kind=kind, note=frame.title)}
         bar[self.first + 3] = Cell(top, self.first + 3, PURPOSES.get(kind, ""), "BOX_TEXT", kind=kind)
-        count, number = self.count(blocks), Cell(top, self.last, "", "BOX_COUNT", kind=kind)
+        count, number = parameters_of(blocks), Cell(top, self.last, "", "BOX_COUNT", kind=kind)
         if count:
             bar[self.last - 1] = Cell(top, self.last - 1, "parameters", "BOX_COUNT", kind=kind)
             self.live(number, count.value, count.owner, count.number)
@@ -143,11 +95,10 @@ class Diagram:
             self.cells.append(Cell(bottom, column, "", kind=kind, edges=f"bottom{corner}"))
         self.row += 1
 
-    def run(self, boxes: list[Small], flows: bool) -> None:
-        """Small boxes side by side, so many in a row; takes them out of `boxes`."""
-        while boxes:
-            abreast = boxes[:ABREAST]
-            del boxes[:ABREAST]
+    def run(self, boxes: list[MapBox], flows: bool) -> None:
+        """Small boxes side by side, so many in a row."""
+        for start in range(0, len(boxes), ABREAST):
+            abreast = boxes[start : start + ABREAST]
             height = 1 + max(len(box.lines) for box in abreast)
             if self.started is None and any("embed" in box.holds for box in abreast):
                 self.started = self.row + height - 1
@@ -157,7 +108,7 @@ class Diagram:
                     self.cells.append(Cell(self.row, self.first + 3 * place - 1, "→", "ARROW"))
             self.row += height + 1
 
-    def small(self, box: Small, column: int, height: int) -> None:
+    def small(self, box: MapBox, column: int, height: int) -> None:
         """One box: its name, which leads to its cells, and its lines."""
         top, path = self.row, box.target.path
         sides = "left top bottom"
@@ -197,85 +148,6 @@ class Diagram:
                 self.cells.append(Cell(row, STREAM, "⊕" if row in self.joins else "", "STREAM"))
         self.started, self.joins = None, []
 
-    # --- what stands in them -----------------------------------------------------------------------------------------
-
-    def small_of_blocks(self, blocks: list[Block]) -> Small:
-        """Blocks that stand between frames, such as a norm: named by what comes out of them."""
-        made = [block for block in blocks if block.kind == "computed"]
-        result = next((block for block in reversed(made) if block.op != "link"), (made or blocks)[-1])
-        kind: FrameKind = "attention" if result.name == "attention" else "other"
-        title = title_of(result)
-        return Small(title, kind, result, sentence_of(result), title, _names(blocks), self.lines(blocks, result))
-
-    def small_of_frame(self, frame: Frame, parent: Frame) -> Small:
-        """A frame without others inside."""
-        blocks = frame.blocks()
-        controls = self.controls(blocks)
-        lines = controls or self.errors(frame) or self.lines(blocks, blocks[-1])
-        lines += self.looks_at(frame) + self.gate(frame, parent) + self.prediction(frame)
-        kind, stem = kind_of(frame), re.sub(r"\d+", "", frame.path.rpartition(".")[2])
-        family = kind if kind == "expert" else stem if frame.path != parent.path else frame.title
-        note = f"{frame.title}\n{title_of(blocks[-1])}: {sentence_of(blocks[-1])}"
-        return Small(part_name(frame), kind, blocks[0], note, family, _names(blocks), lines)
-
-    def lines(self, blocks: list[Block], result: Block) -> list[Line]:
-        """Shape of the result and number of parameters, as far as there are any."""
-        found = [Line(title_of(result), apply("shape", result), result.path, "@")]
-        count = self.count(blocks)
-        return [*found, count] if count else found
-
-    def controls(self, blocks: list[Block]) -> list[Line]:
-        """The first controls as they stand."""
-        found = [block for block in blocks if block.kind == "control"][:MOST_TOLD]
-        return [Line(title_of(block), apply("link", block), block.path, "General") for block in found]
-
-    def errors(self, frame: Frame) -> list[Line]:
-        """What rounding does to the last token, part by part."""
-        found = [block for block in frame.blocks() if frame.path == EFFECT and block.name == "relative"]
-        return [Line(block.frame.title, self.asked(block), block.path, "0.0%") for block in found]
-
-    def looks_at(self, frame: Frame) -> list[Line]:
-        """Where the last token (of an image: the class token) looks most, and how much of it that is."""
-        for item in frame.items:
-            if isinstance(item, Block) and item.name == "pattern":
-                keys = self.trace.blocks.get(item.axes[0])
-                asked = self.asked(item)
-                if keys is None or keys.kind != "text":
-                    return []
-                word = apply("likeliest", asked, keys)
-                return [Line(word, apply("max", asked), item.path, "0.00", '"looks at "@')]
-        return []
-
-    def gate(self, frame: Frame, parent: Frame) -> list[Line]:
-        """The weight of an expert for the last token, 0 when it was not chosen."""
-        found = re.fullmatch(r"(.*)\.expert_(\d+)", frame.path)
-        gates = self.trace.blocks.get(f"{found.group(1)}.router.g") if found else None
-        if found is None or gates is None:
-            return []
-        e = int(found.group(2))
-        weight = gates.slice(e, e + 1).slice_columns(gates.columns - 1, gates.columns)
-        return [Line("last token", weight, gates.path, '"gate "0.00;;"–"')]
-
-    def prediction(self, frame: Frame) -> list[Line]:
-        """What comes out at the end: the next word, or the label, and its probability."""
-        for item in frame.items:
-            if isinstance(item, Block) and item.name in ("next_word", "label"):
-                p = self.trace["next_prob" if item.name == "next_word" else "label_prob"]
-                return [Line(self.asked(item), self.asked(p), p.path, "0.00", '"→ "@')]
-        return []
-
-    def asked(self, tensor: Block) -> Tensor:
-        """The column of the token that is asked: the last, or the class token of an image."""
-        at = 0 if "column_names" in self.trace.blocks else tensor.columns - 1
-        return tensor.slice_columns(at, at + 1)
-
-    def count(self, blocks: list[Block]) -> Line | None:
-        """How many trainable numbers these blocks hold, counted by the sheet; None without any, or with too many."""
-        weights = [block for block in blocks if block.kind == "weight"]
-        if not 0 < len(weights) <= MOST_COUNTED:
-            return None
-        return Line("parameters", apply("count", *weights), str(weights[0].path), "#,##0")
-
     def table(self) -> None:
         """Each word, and what the model expects after it."""
         shown = ("words", "encoder.words", "decoder.words", "next_word", "next_prob", "label", "label_prob")
@@ -312,15 +184,7 @@ def mirrors(trace: Trace) -> list[Mirror]:
     return Diagram(trace).mirrors
 
 
-def _holds_frames(frame: Frame) -> bool:
-    return any(isinstance(item, Frame) for item in frame.items)
-
-
 def _nesting(frame: Frame) -> int:
     """How many boxes stand one around the other in a frame."""
-    inner = [item for item in frame.items if isinstance(item, Frame) and _holds_frames(item)]
+    inner = [item for item in frame.items if isinstance(item, Frame) and holds_frames(item)]
     return max((1 + _nesting(item) for item in inner), default=0)
-
-
-def _names(blocks: list[Block]) -> set[str]:
-    return {block.name for block in blocks}
