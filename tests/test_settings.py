@@ -113,6 +113,7 @@ def test_what_people_write(kind: Any, given: Any, value: Any) -> None:
     "value_dims=inf", "value_dims=nan", "value_dims=1e99", "value_dims=2.5", "value_dims=true", "value_dims=[1, true]",
     "value_dims=" + "9" * 5000, "rope_theta=1" + "0" * 400, "rope_theta=inf", "rope_theta=1979-05-27",
     "d_ff=1" + "0" * 5000, "d_ff=" + "[" * 5000, "d_ff=yes", "tied=1", "norm=['rms']", "bias=5",
+    "controls=''", "controls=' '",
 ])  # fmt: skip
 def test_what_means_nothing_is_refused(text: str) -> None:
     """Whatever stands behind --set: one line that names the setting, never an error of ours."""

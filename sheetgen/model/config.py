@@ -17,8 +17,6 @@ from sheetgen.model.settings import Cell, kinds, read, verify, written
 from sheetgen.trace.recorder import MAX_BLOCKS, Source, Trace, scope
 
 COLDEST = 0.001  # temperature: 0 cannot divide
-
-
 NEVER = 1_000_000  # of a setting "every n-th layer": none of them
 
 

@@ -24,7 +24,6 @@ DIGITS = 15  # of a whole number that a cell holds exactly
 MOST = 10**9  # of any size; of what is counted one by one, as many as a sheet has rows
 COUNTS = {"n_layers", "n_heads", "n_kv_heads", "n_experts"}
 
-
 _hints = functools.cache(get_type_hints)  # slow: once for a family, not for every model
 
 
@@ -97,6 +96,8 @@ def verify(f: dataclasses.Field[Any], kind: Any, value: Any) -> None:
     elif type(value) is not kind or (kind is float and not math.isfinite(value)):
         wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
         raise InputError(f"{f.name} {value!r} is not {wanted}")
+    elif kind is str and not value.strip():
+        raise InputError(f"{f.name} is empty, which no cell can say: choose a word, such as {f.default}")
     elif kind in (int, float) and value < f.metadata["low"]:
         raise InputError(f"{f.name} {value} is too small: it must be at least {f.metadata['low']}")
     elif kind is int and value > (most := MAX_ROWS if f.name in COUNTS else MOST):

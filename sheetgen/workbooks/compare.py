@@ -20,6 +20,7 @@ from sheetgen.look.theme import Theme
 from sheetgen.model.choices import Style
 from sheetgen.model.families import run
 from sheetgen.model.presets import Request
+from sheetgen.model.settings import written
 from sheetgen.published.columns import COUNT, MARK
 from sheetgen.published.models import all_groups
 from sheetgen.published.table import PUBLISHED, Columns
@@ -269,11 +270,10 @@ def _doc(setting: str, a: Placed, b: Placed) -> str:
 
 
 def _value(value: Any) -> str:
+    """As Config has it, but numbers short."""
     if value is None:
         return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(written(value))
 
 
 def _place_numbers(sheet: Table, names: Sequence[str], models: Sequence[Placed], row: int) -> int:

@@ -6,7 +6,6 @@ model, which is headed by the model's key ("value" for the only one).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
@@ -55,7 +54,7 @@ def config_page(models: Sequence[Placed], title: str = "") -> Page:
     }
     settings = [settings_of(model) for model in models]
     for model in models:
-        sentences |= {f.name: f.metadata["doc"] for f in dataclasses.fields(model.request.config)}
+        sentences |= {f.name: f.metadata["doc"] for f in model.request.config.settings()}
     row = 4
     for name in dict.fromkeys(name for mine in settings for name in mine):
         page.row(row, name, *(mine.get(name, "") for mine in settings), sentences[name])
