@@ -64,7 +64,7 @@ COMPILED: dict[str, str] = {}  # where the processes keep their compiled modules
 LONG = 20  # seconds; what takes longer is run once, since chance matters less
 
 EXCEL_MODEL = "from formulas.excel import ExcelModel; ExcelModel().loads({!r}).finish().calculate()"
-BUILD_IMPORTS = "import sheetgen.cli, sheetgen.model.presets, sheetgen.sheet.pages.scale, sheetgen.xlsx.write"
+BUILD_IMPORTS = "import sheetgen.cli, sheetgen.api, sheetgen.workbooks.single"
 EXCEL_MODEL_IMPORTS = "import formulas.excel, formulas.functions as f; f.get_functions()"
 CHECK_IMPORTS = "import sheetgen.proof.check, sheetgen.proof.report, sheetgen.proof.many, sheetgen.engines.formulas"
 IRONCALC_IMPORTS = "import ironcalc"

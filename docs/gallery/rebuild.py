@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sheetgen.cli import commands
+import sheetgen
 from sheetgen.cli.picture import draw
 from sheetgen.model.presets import Preset, all_presets, find
 
@@ -26,7 +26,7 @@ def rebuild(preset: Preset) -> None:
     """The pictures of one preset."""
     with tempfile.TemporaryDirectory() as folder:
         book = Path(folder) / f"{preset.name}.xlsx"
-        commands.main(["build", preset.name, "-o", str(book)], standalone_mode=False)
+        sheetgen.build(preset.name).save(book)
         for sheet, dpi in RESOLUTIONS.items():
             draw(book, HERE / f"{preset.name}-{sheet}.png", [sheet], dpi)
 
