@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import openpyxl
 import pytest
 from helpers import by_libreoffice, cells_of, edited, far, right_in_both, sheetgen
 
+from sheetgen.base.errors import InputError
 from sheetgen.base.lang import speaking, tr
 from sheetgen.engines import ENGINES
 from sheetgen.engines.values import Values
 from sheetgen.proof.check import check_book, standing
+from sheetgen.proof.report import STATIC
 from sheetgen.published.models import all_groups
 from sheetgen.sheet.names import STEPS
 from sheetgen.trace.ops import Array
@@ -208,6 +211,28 @@ def test_what_a_lecturer_changes(books: dict[str, Path]) -> None:
     assert [difference.path for difference in report.differences] == ["tour.heads.answer"]
     for key in ("heads", "gated", "llama4"):
         assert report.predictions[key].startswith("the cat sat mat →"), key
+
+
+def test_what_config_has_lost_is_named(books: dict[str, Path]) -> None:
+    book = read_book(books["llama"])
+    cells = book.sheets["Config"].cells
+    names = {value: row for (row, column), value in cells.items() if column == 0}
+    published = {at: value for at, value in cells.items() if at[0] == names["published"] and at[1] > 0}
+    cells |= dict.fromkeys(published, None)
+    with pytest.raises(InputError, match="step table: no step is among published models"):
+        check_book(book, STATIC)
+    cells |= published
+    first = next(at for at, value in cells.items() if value == "qk")
+    del cells[first]
+    with pytest.raises(InputError, match="Config has no column qk, a step of the tour"):
+        check_book(book, STATIC)
+
+
+def test_a_lecture_with_the_table_needs_a_published_model() -> None:
+    found = tour.find("llama")
+    steps = [dataclasses.replace(step, published=()) for step in found.steps if step.key in ("qk", "table")]
+    with pytest.raises(InputError, match="tour llama, step table: no step is among published models"):
+        tour.workbook(dataclasses.replace(found, steps=tuple(steps)))
 
 
 def test_unknown_tour(tmp_path: Path) -> None:

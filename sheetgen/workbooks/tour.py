@@ -185,12 +185,24 @@ def computed(tour: Tour, models: Sequence[Ran], table: Trace | None, source: Sou
             with scope(step.key, step.title):
                 states.append(control("status", STATES[0], Limits(choices=STATES)))
                 now = by_key.get(step.key)
+                _refuse_without(tour, step, now, table)
                 ANSWERS[step.answer.kind](Place(now, before, table), step.answer).named("answer")
                 before = now or before
         stack(states).named("progress")
         done = [when(state, STATES[-1], 1.0, 0.0) for state in states]
         functools.reduce(lambda a, b: a + b, done).named("done")
     return trace
+
+
+def _refuse_without(tour: Tour, step: Step, model: Ran | None, table: Trace | None) -> None:
+    """Raise InputError for a step that has not what it is about: its model, or the sheet Scale."""
+    if model is None and step.preset is not None:
+        raise InputError(
+            f"Config has no column {step.key}, a step of the tour: put it back, or build the workbook anew"
+        )
+    if model is None and table is None:
+        none = f"no step is among published models, so that there is no sheet {SCALE}"
+        raise InputError(f"tour {tour.name}, step {step.key}: {none}")
 
 
 def recomputed(models: Sequence[Ran], sheets: Container[str], source: Columns) -> Iterator[Trace]:
@@ -231,9 +243,7 @@ def workbook(
     in_order: list[Placed | Page | Table] = [steps]
     for step in tour.steps:
         sheet = by_key.get(step.key, shown)
-        if sheet is None:
-            none = f"no step is among published models, so that there is no sheet {SCALE}"
-            raise InputError(f"tour {tour.name}, step {step.key}: {none}")
+        assert sheet is not None  # else `computed` has refused the step
         in_order.append(sheet)
     if shown is not None and shown not in in_order:
         after.append(shown)

@@ -89,7 +89,7 @@ def elements(xml: bytes, names: Container[str] | None = None, deepest: int = sys
 
 def _after_tag(xml: bytes, begin: int) -> int:
     found = _TAG.match(xml, begin)
-    assert found  # expat has met this tag
+    assert found  # expat has met this tag, and reads no encoding whose tags are not as in ASCII, but UTF-16
     return found.end()
 
 
