@@ -1,17 +1,23 @@
-"""The table of blocks: every block of every model has a row, and every row is some block's."""
+"""The table of blocks, and roles: every block of every model has a row, and every row is some block's."""
 
 from __future__ import annotations
 
 import dataclasses
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 from helpers import make
 
+from sheetgen.look.roles import kind_of
 from sheetgen.model import presets
+from sheetgen.model.weights import Drawn
+from sheetgen.sheet.layout import lay_out
 from sheetgen.text.blocks import AXES, BLOCKS, entry, keys_of
 from sheetgen.text.equation import sentence_of, title_of
-from sheetgen.trace.tensor import Block
+from sheetgen.trace.recorder import Trace, section
+from sheetgen.trace.roles import Role, asked_column
+from sheetgen.trace.tensor import Block, constant
 
 # What shows the blocks that the presets as they are do not have.
 OTHERWISE: list[tuple[str, dict[str, Any]]] = [
@@ -58,3 +64,22 @@ def test_the_most_special_row_says_what_it_says() -> None:
     assert shared.sentence == BLOCKS["K"].sentence
     assert (rms.title, rms.source) == (BLOCKS["*_rms"].title, BLOCKS["*_rms"].source)
     assert entry(trace["layer_0.head_0.pattern_max"]).colour == "attention"
+
+
+# --- roles -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_role_is_some_blocks() -> None:
+    assert {block.role for block in blocks()} == {None, *get_args(Role)}
+
+
+def test_what_a_block_means_is_not_asked_of_its_name() -> None:
+    """The residual stream of a model that calls it otherwise is drawn all the same."""
+    with Trace(Drawn(0, "byhand", {}, {})) as trace, section("A model"):
+        start = (constant("numbers", np.ones((2, 3)), where="below") + 1.0).named("beginning", role="embedding")
+        ((start + start).named("later", role="stream") * 2.0).named("end", role="layer")
+    layout = lay_out(trace)
+    assert [stream.joins for stream in layout.streams] == [(layout.places["later"].top,)]
+    assert layout.streams[0].range.bottom == layout.places["end"].bottom
+    assert kind_of(trace["end"].frame) == "feed_forward"
+    assert asked_column(trace, 3) == 2

@@ -11,6 +11,7 @@ from rich.tree import Tree
 from sheetgen.text.equation import shape_of
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Frame, Trace
+from sheetgen.trace.roles import asked_column
 from sheetgen.trace.tensor import Block
 
 TOP = 3  # choices that are shown of a prediction
@@ -33,8 +34,6 @@ class _Map:
 
     def __init__(self, trace: Trace, values: Mapping[str, Array]) -> None:
         self.trace, self.values = trace, values
-        # The head of a vision transformer reads the first token, that of a language model the last one.
-        self.column = 0 if "class_token" in trace.blocks else -1
 
     def tree(self, title: str) -> Tree:
         root = Tree(Text.assemble((title, STRONG), f"  {self.trace.parameters():,} parameters"), guide_style=QUIET)
@@ -79,11 +78,11 @@ class _Map:
         for tensor in frame.items:
             if not isinstance(tensor, Block):
                 continue
-            if tensor.name == "pattern":
+            if tensor.role == "pattern":
                 yield self.told(tensor, "looks most at", 1)
-            elif tensor.name == "chosen":
+            elif tensor.role == "chosen":
                 yield self.experts(tensor)
-            elif tensor.name == "probs":
+            elif tensor.role == "probabilities":
                 yield self.told(tensor, "→", TOP)
 
     def told(self, tensor: Block, verb: str, count: int) -> Text:
@@ -108,13 +107,13 @@ class _Map:
     def numbers(self, tensor: Block) -> Array | None:
         """The column of the token; None when a cell of it holds no number."""
         value = self.values.get(tensor.path)
-        column = None if value is None else value[:, self.column].tolist()
+        column = None if value is None else value[:, asked_column(self.trace, value.shape[1])].tolist()
         if column is None or any(isinstance(cell, bool) or not isinstance(cell, int | float) for cell in column):
             return None
         return np.array(column, dtype=float)
 
     def token(self, tensor: Block) -> str:
-        return self.name(tensor.axes[1], range(tensor.columns)[self.column])
+        return self.name(tensor.axes[1], asked_column(self.trace, tensor.columns))
 
     def name(self, axis: str, index: int) -> str:
         """What stands at this place of an axis: a word, with its number where it is there twice, or a number."""

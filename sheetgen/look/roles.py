@@ -6,6 +6,7 @@ from typing import Literal
 
 from sheetgen.text.blocks import ROUNDED, Colour, entry
 from sheetgen.trace.recorder import Frame
+from sheetgen.trace.roles import Role
 from sheetgen.trace.tensor import Block, Tensor
 
 FrameKind = Literal["layer", "attention", "head", "feed_forward", "expert", "router", "input", "output", "other"]
@@ -42,17 +43,16 @@ PATHS: dict[str, FrameKind] = {
     "rope": "other",
     "control": "input",
 }
-HOLDS: dict[str, FrameKind] = {
+HOLDS: dict[Role, FrameKind] = {
     "attention": "attention",
     "pattern": "attention",
-    "added": "feed_forward",
-    "out": "feed_forward",
+    "layer": "feed_forward",
     "logits": "output",
-    "three": "output",
-    "words": "input",
+    "result": "output",
+    "sentence": "input",
     "image": "input",
-    "embed": "input",
-    "W_E": "input",
+    "embedding": "input",
+    "table": "input",
 }
 
 
@@ -60,8 +60,8 @@ def kind_of(frame: Frame) -> FrameKind:
     """What a frame is, as far as its look goes."""
     if any(isinstance(item, Frame) and item.path.rpartition(".")[2].startswith("layer_") for item in frame.items):
         return "layer"  # a side of an encoder–decoder
-    blocks = {item.name for item in frame.items if isinstance(item, Block)}
-    held = next((kind for name, kind in HOLDS.items() if name in blocks), None)
+    roles = {item.role for item in frame.items if isinstance(item, Block)}
+    held = next((kind for role, kind in HOLDS.items() if role in roles), None)
     last = frame.path.rpartition(".")[2]
     by_path = next((kind for start, kind in PATHS.items() if last.startswith(start)), None)
     # A section has the path of what is around it: only what it holds tells it apart.

@@ -20,6 +20,7 @@ import numpy as np
 from sheetgen.base.errors import InputError
 from sheetgen.model.controls import Controls
 from sheetgen.trace.recorder import Trace, scope, section, unrounded
+from sheetgen.trace.roles import Role
 from sheetgen.trace.tensor import (
     Block,
     Tensor,
@@ -39,6 +40,7 @@ FORMATS = {"bf16": (7, 127), "fp16": (10, 15), "fp32": (23, 127)}  # bits of the
 ENDING = "_rounded"
 TWIN = "full"  # path of the frame in which the model is computed without rounding
 EFFECT = "effect"
+COMPARED: tuple[Role, ...] = ("layer", "memory", "logits", "probabilities")
 
 # What only moves numbers, and what has whole numbers as its result: programs keep those as integers.
 MOVES = {"link", "rows", "columns", "stack", "join", "transpose", "flatten", "patches"}
@@ -156,20 +158,16 @@ def once_more(trace: Trace) -> Iterator[None]:
 def compare(trace: Trace) -> None:
     """Both results beside each other: the error of every layer, of logits and probabilities, the words they lead to."""
     both = [path for path in trace.blocks if f"{TWIN}.{path}" in trace.blocks]
-    compared = [path for path in both if _name(path) in ("out", "logits", "probs")]
+    compared = [path for path in both if trace[path].role in COMPARED]
     with scope(EFFECT, "Effect of rounding: rounded less full precision"):
-        for path in compared or [path for path in both if _name(path) == "z"]:
+        for path in compared or [path for path in both if trace[path].role == "mixed"]:
             exact = trace[f"{TWIN}.{path}"]
             with scope(f"of_{path.replace('.', '_')}", path):
                 error = (trace.blocks.get(f"{path}{ENDING}", trace[path]) - exact).named("error")
                 size = mean_square(exact)  # where it is 0, the error is not divided by it
                 sqrt(mean_square(error) / (size + less_equal(size, 0.0))).named("relative")
-        for name in ("next_word", "label"):
-            if f"{TWIN}.{name}" in trace.blocks:
-                trace[name].named(name)
-                trace[f"{TWIN}.{name}"].named(f"{name}_full")
-                equal(trace[name], trace[f"{TWIN}.{name}"]).named("same")
-
-
-def _name(path: str) -> str:
-    return path.rpartition(".")[2]
+        for said in [trace[path] for path in both if trace[path].role == "prediction"]:
+            exact = trace[f"{TWIN}.{said.path}"]
+            said.named(said.name, role="prediction")
+            exact.named(f"{said.name}_full")
+            equal(said, exact).named("same")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +26,11 @@ from sheetgen.sheet.pages.map import mirrors
 from sheetgen.sheet.workbook import workbook_path
 from sheetgen.trace.ops import OPS, Array
 from sheetgen.trace.recorder import Frame, Trace
-from sheetgen.trace.tensor import Tensor
+from sheetgen.trace.roles import ON_STREAM
+from sheetgen.trace.tensor import Block, Tensor
 from sheetgen.xlsx.read import Book, Formula
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
-_OUT = re.compile(r"(?:.*\.)?layer_\d+\.out")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Comparison:
             self.report.formulas += [self._told(d) for d in formulas]
             differences = cause_first(differences, formulas, trace)
         if self.values is not None:
-            outs = [path for path in trace.blocks if path in self.places and _OUT.fullmatch(path)]
+            outs = [path for path in trace.blocks if path in self.places and trace[path].role == "layer"]
             self.report.layers += [
                 Layer(workbook_path(path, self.key), _relative(self.values.range(self.places[path]), trace[path].value))
                 for path in outs
@@ -226,7 +225,8 @@ class Comparison:
         part = (
             "" if wrong.all() else f" The other {int((~wrong).sum())} of its {wrong.size} cells are as they should be."
         )
-        return explain.formula(area.path, subject, one, other, self.places) + part
+        added_to = isinstance(tensor, Block) and tensor.role in ON_STREAM
+        return explain.formula(area.path, subject, one, other, self.places, added_to) + part
 
     def _expected_formula(self, tensor: Tensor, place: Range, at: tuple[int, int]) -> str:
         if tensor.kind != "computed":

@@ -21,8 +21,11 @@ _SIGNS = {"<=": "≤", ">=": "≥", "*": "×", "-": "−"}
 _MANY = 6  # tokens beyond which a part of a formula is not spelled out
 
 
-def formula(path: str, subject: str, found: Tokens, expected: Tokens, places: Places) -> str:
-    """The sentence about a formula of the block `path`, spoken of as `subject`, that says something else."""
+def formula(path: str, subject: str, found: Tokens, expected: Tokens, places: Places, on_stream: bool = False) -> str:
+    """The sentence about a formula of the block `path`, spoken of as `subject`, that says something else.
+
+    on_stream: whether the block is the residual stream, so that what is not added is missing from it.
+    """
     blocks = _Blocks(places)
     if len(found) == len(expected):
         differing = [(f, e) for f, e in zip(found, expected, strict=True) if f != e]
@@ -36,7 +39,7 @@ def formula(path: str, subject: str, found: Tokens, expected: Tokens, places: Pl
     if _one_less(found) == expected:
         return f"{subject} divides by n − 1 where n, the number of rows, belongs."
     if lost := _part(found, expected, blocks):
-        residual = path.rpartition(".")[2] in ("mid", "out") and lost[0] in ("+", "−")
+        residual = on_stream and lost[0] in ("+", "−")
         return f"{subject} leaves out {lost}{': a residual connection is missing' if residual else ''}."
     if added := _part(expected, found, blocks):
         return f"{subject} computes {added} in addition."

@@ -14,11 +14,11 @@ from sheetgen.sheet.names import MODEL
 from sheetgen.sheet.plan import CONTROLS, Band, Plan, plan_of
 from sheetgen.text.equation import shape_of, title_of
 from sheetgen.trace.recorder import Frame, Trace
+from sheetgen.trace.roles import ON_STREAM
 from sheetgen.trace.tensor import Block, Control, Tensor, apply
 
 MARGIN = 3  # columns left of everything, for the borders of nested frames: at least so many
 TITLE_ROWS = 2  # of the sheet; below them the words, which stay in sight
-JOINS = {"mid", "added", "out"}  # blocks that add to the residual stream, where they are sums
 NAME = 4  # columns that the name of a control runs over, to the left of its cell
 
 
@@ -150,11 +150,10 @@ def lay_out(trace: Trace, sheet: str = MODEL, free: int = 0) -> Layout:
 def _streams(trace: Trace, layout: Layout) -> Iterator[Stream]:
     """From every embedding down to the last block that adds to it, in the column right of the tokens."""
     for path, first in layout.places.items():
-        scope, _, name = path.rpartition(".")
-        if name != "embed":
+        if trace[path].role != "embedding":
             continue
-        inside = f"{scope}." if scope else ""
-        blocks = {p: t for p, t in trace.blocks.items() if p.startswith(inside) and t.name in JOINS}
+        inside = path.removesuffix(trace[path].name)
+        blocks = {p: t for p, t in trace.blocks.items() if p.startswith(inside) and t.role in ON_STREAM}
         joins = tuple(layout.places[p].top for p, t in blocks.items() if t.op == "add")
         if joins:
             bottom = max(layout.places[p].bottom for p in blocks)

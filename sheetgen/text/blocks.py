@@ -37,8 +37,7 @@ PLACES, SPEED, PROBABILITY = "tokens, from 0", "radians per position", "probabil
 class Entry:
     """What is told of a block: a sentence, its title where the name would be long-winded, its unit, the paper.
 
-    colour: of the blocks whose kind or role does not say it (`look.roles`); number: the format of its numbers where it
-    is not the usual one.
+    colour: of what is computed, where it is not the usual one; number: the format of its numbers, likewise.
     """
 
     sentence: str = ""

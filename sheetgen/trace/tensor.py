@@ -12,6 +12,7 @@ from sheetgen.base.errors import InputError
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import OPS, Array
 from sheetgen.trace.recorder import Frame, running
+from sheetgen.trace.roles import Role
 
 Kind = Literal["computed", "weight", "constant", "control", "text", "input"]
 MAX_CELLS = 50_000_000  # of one tensor on the way to a block
@@ -61,7 +62,14 @@ class Tensor:
     def T(self) -> Tensor:  # noqa: N802 - as NumPy calls it
         return apply("transpose", self)
 
-    def named(self, name: str, where: Where = "below", starts_at: int = 0, axes: Axes | None = None) -> Block:
+    def named(
+        self,
+        name: str,
+        where: Where = "below",
+        starts_at: int = 0,
+        axes: Axes | None = None,
+        role: Role | None = None,
+    ) -> Block:
         """This tensor as a block of cells; one that is a block already gets a second one that links to it.
 
         What comes after computes with the block that is returned, never with `self`:
@@ -86,6 +94,7 @@ class Tensor:
                     frame=trace.open_frame,
                     where=where,
                     starts_at=starts_at,
+                    role=role,
                 )
             )
         )
@@ -166,6 +175,7 @@ class Block(Tensor):
     frame: Frame
     where: Where = "below"
     starts_at: int = 0  # the token that its first column belongs to: it stands under that one, and is called so
+    role: Role | None = None  # what it means, where code acts on it
 
     @property
     def name(self) -> str:
@@ -243,11 +253,14 @@ def leaf(
     kind: Kind,
     where: Where = "below",
     axes: Axes = ("", ""),
+    role: Role | None = None,
 ) -> Block:
     """A block that nothing computes: `value(path)` says what it holds, which may be more or less than `shape`."""
     trace = running()
     path = trace.claim(name, shape)
-    return trace.add(Block(value(path), axes=axes, path=path, frame=trace.open_frame, kind=kind, where=where))
+    return trace.add(
+        Block(value(path), axes=axes, path=path, frame=trace.open_frame, kind=kind, where=where, role=role)
+    )
 
 
 def weight(
@@ -257,16 +270,18 @@ def weight(
     axes: Axes = ("", ""),
     around: float | None = None,
     where: Where = "left",
+    role: Role | None = None,
 ) -> Block:
     """Trainable numbers [rows, columns] of this scope: a red block. A workbook may have made it larger."""
     trace = running()
     if (first := trace.first(name)) is not None:
-        return first.named(name, where)
+        return first.named(name, where, role=role)
     shape = rows, columns
-    return trace.kept(leaf(name, shape, lambda path: trace.source.weight(path, shape, around), "weight", where, axes))
+    made = leaf(name, shape, lambda path: trace.source.weight(path, shape, around), "weight", where, axes, role)
+    return trace.kept(made)
 
 
-Weight = Callable[..., Block]  # (name, rows, columns, axes=, around=, where=) → Block, as `weight`
+Weight = Callable[..., Block]  # (name, rows, columns, axes=, around=, where=, role=) → Block, as `weight`
 
 
 def constant(name: str, value: Array, axes: Axes = ("", ""), where: Where = "left") -> Block:
@@ -300,7 +315,7 @@ def control(
     return trace.add(made)
 
 
-def text(name: str, count: int, across: bool, where: Where = "below") -> Block:
+def text(name: str, count: int, across: bool, where: Where = "below", role: Role | None = None) -> Block:
     """Words that may be edited, `across` one per column or down one per row; an axis named by its path shows them."""
     trace = running()
     if (first := trace.first(name)) is not None:
@@ -308,16 +323,23 @@ def text(name: str, count: int, across: bool, where: Where = "below") -> Block:
     path = trace.claim(name, (1, count))
     words = np.array(trace.source.text(path, count), dtype=object)
     value, axes = (words[None], ("", path)) if across else (words[:, None], (path, ""))
-    return trace.add(Block(value, axes=axes, path=path, frame=trace.open_frame, kind="text", where=where))
+    return trace.add(Block(value, axes=axes, path=path, frame=trace.open_frame, kind="text", where=where, role=role))
 
 
-def numbers(name: str, rows: int, columns: int, axes: Axes = ("", ""), where: Where = "below") -> Block:
+def numbers(
+    name: str,
+    rows: int,
+    columns: int,
+    axes: Axes = ("", ""),
+    where: Where = "below",
+    role: Role | None = None,
+) -> Block:
     """Numbers the model is given [rows, columns]; they may be edited."""
     trace = running()
     if (first := trace.first(name)) is not None:
         return first
     shape = rows, columns
-    return leaf(name, shape, lambda path: trace.source.numbers(path, shape), "input", where, axes)
+    return leaf(name, shape, lambda path: trace.source.numbers(path, shape), "input", where, axes, role)
 
 
 def stack(parts: Sequence[Tensor], axes: Axes | None = None) -> Tensor:

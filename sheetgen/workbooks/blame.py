@@ -243,7 +243,11 @@ def _looks(tensor: Block | None) -> tuple[str, ...]:
     """What a reader sees of a block: rows that look alike are one."""
     if tensor is None:
         return ()
-    told = _starred(equation(tensor)).replace("embed", "out")  # what layer 0 reads is called otherwise
+    told = _starred(equation(tensor))
+    for read in tensor.blocks_used():
+        stored = read.operands[0] if read.op == "rounded" else read
+        if isinstance(stored, Block) and stored.role == "embedding":  # layer 0 reads it, the others what is called out
+            told = told.replace(stored.name, "out")
     return shape_of(tensor), told, tensor.kind
 
 

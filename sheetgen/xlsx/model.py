@@ -94,14 +94,14 @@ class ModelSheet:
             draft.constants(place, tensor.value, looks)
         if isinstance(tensor, Control):
             rules.limited(draft, place, tensor, tensor.limits)
-        elif tensor.name == "words":
+        elif tensor.role == "sentence":
             if path not in model.links:  # else they are chosen in the other model
                 rules.a_word(draft, place, self.layout.places["vocabulary"])
             rules.unknown_words(draft, place, self.layout.places[path.removesuffix("words") + "in_vocabulary"])
-        elif tensor.name == "image":
+        elif tensor.role == "image":
             rules.pixels(draft, place)
-        elif tensor.name in ("pattern", "probs") and not self.theme.bare:
-            rules.heat(draft, place, hidden=tensor.name == "pattern")
+        elif tensor.role in ("pattern", "probabilities") and not self.theme.bare:
+            rules.heat(draft, place, hidden=tensor.role == "pattern")
 
     def looks(self, tensor: Block, place: Range) -> Looks:
         """The formats of the cells of a block: those at its sides have its outline."""

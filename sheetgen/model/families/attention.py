@@ -62,24 +62,24 @@ class Attention(Config):
         with scope("step_1", "Step 1, no parameters: tokens mix with those they resemble"):
             x_here = x.named("X")
             scores = nn.score(x_here, x_here, c)
-            pattern = nn.softmax(scores, "pattern", c)
-            (x.named("X_mixed") @ pattern).named("z")
+            pattern = nn.softmax(scores, "pattern", c, role="pattern")
+            (x.named("X_mixed") @ pattern).named("z", role="mixed")
         with scope("step_2", "Step 2, learned: what a token seeks (Q), shows (K), gives (V)"):
             x_here = x.named("X")
-            q, k, v = (nn.project(name, self.head_dim, x_here, weight).named(name) for name in "QKV")
+            q, k, v = nn.query_key_value(self.head_dim, x_here, weight)
             scores = nn.score(q, k, c)
-            pattern = nn.softmax(scores, "pattern", c)
-            (v.named("V_mixed") @ pattern).named("z")
+            pattern = nn.softmax(scores, "pattern", c, role="pattern")
+            (v.named("V_mixed") @ pattern).named("z", role="mixed")
         with scope("step_3", "Step 3, causal: the same, but no token sees a later one"):
             hidden = masked(mask, scores.named("scores")).named("masked", "beside")
-            pattern = nn.softmax(hidden, "pattern", c)
-            (v.named("V_mixed") @ pattern).named("z")
+            pattern = nn.softmax(hidden, "pattern", c, role="pattern")
+            (v.named("V_mixed") @ pattern).named("z", role="mixed")
 
 
 def embed(n_tokens: int, vocab_size: int, d_model: int) -> Tensor:
     """The sentence as vectors, words to be chosen in the sheet. [d, T]."""
     with section("Input: words, ids, embedding"):
-        sentence = text("words", n_tokens, across=True)
+        sentence = text("words", n_tokens, across=True, role="sentence")
         table = text("vocabulary", vocab_size, across=False, where="left")
         one_hot, embedding = nn.look_up(sentence, table, weight, d_model)
-        return (embedding.T @ one_hot).named("embed")
+        return (embedding.T @ one_hot).named("embed", role="embedding")

@@ -174,7 +174,7 @@ class GroupedQuery(Heads):
             q = self.prepare(i, self.project("Q", j, g, x, queries, context), "Q", context)
             pattern = nn.attend(q, k, self.mask_of(i, context), context.controls)
             v = shared[g][1].named("V") if self.grouped else self.value(x, g)
-            return (v @ pattern).named("z")
+            return (v @ pattern).named("z", role="mixed")
 
         made = nn.heads(range(self.heads_of(i)), z, context.controls)
         return nn.project_out(made, weight, self.d_model, self.attention_bias == "all", self.output_projection)
@@ -195,16 +195,18 @@ class GroupedQuery(Heads):
 
     def project(self, name: str, j: int, g: int, x: Tensor, shared: Tensor | None, context: Context) -> Tensor:
         """Query or key of head j, which uses the keys g: W·x, and its norm. [d, T] → [h, T]."""
+        role = nn.cache_role(name)
         if self.qk_norm == "all" and shared is not None:
-            return shared.slice(j * self.head_dim, (j + 1) * self.head_dim).named(name)
+            return shared.slice(j * self.head_dim, (j + 1) * self.head_dim).named(name, role=role)
         made = nn.project(name, self.qk_dim(g), x, weight)
         if self.qk_norm == "head" and shared is not None:
-            return nn.head_norm(made.named(f"{name}_raw"), shared, context.controls["norm_eps"], name)
-        return made.named(name)
+            raw, eps = made.named(f"{name}_raw"), context.controls["norm_eps"]
+            return nn.head_norm(raw, shared, eps, name, role)
+        return made.named(name, role=role)
 
     def value(self, x: Tensor, g: int) -> Tensor:
         """Values g: W·x. [d, T] → [h, T]."""
-        return nn.project("V", self.value_dim(g), x, weight).named("V")
+        return nn.project("V", self.value_dim(g), x, weight).named("V", role="cache")
 
     def shared_by(self, g: int, i: int = 0) -> str:
         """The heads of layer i that use the keys and values g."""

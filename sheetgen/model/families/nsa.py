@@ -215,7 +215,7 @@ class SparseAttention(GroupedQuery):
                 ("window", "Window branch: the latest tokens", context.masks["local"]),
             ):
                 with scope(name, title):
-                    pattern = nn.softmax(masked(seen, scores).named("masked"), "pattern", c)
+                    pattern = nn.softmax(masked(seen, scores).named("masked"), "pattern", c, role="pattern")
                     parts.append((v.named("V") @ pattern).named("z_branch"))
             gates = sigmoid(weight("W_branch", 3, x.rows, axes=("", x.axes[0])) @ x).named("branch_gates")
             return nn.total([gates[b] * part for b, part in enumerate(parts)]).named("z_gated")
@@ -261,7 +261,7 @@ def weigh(scores: Tensor, seen: Tensor, anything: Tensor) -> Tensor:
     The maximum is always taken off: without it, a column that sees nothing would be 0 / 0.
     """
     weights = nn.softmax(masked(seen, scores).named("masked", "beside"), "softmax", Controls())
-    return (anything * weights).named("pattern", "beside")
+    return (anything * weights).named("pattern", "beside", role="pattern")
 
 
 @dataclass(frozen=True, kw_only=True)

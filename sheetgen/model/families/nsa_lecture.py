@@ -65,7 +65,7 @@ class NsaLecture(Config):
             has_block = less(position, float(count * self.block)).named("has_block")
             earlier = less_equal(first.T.named("key_block_first", "left"), first).named("mask_blocks")
         with section("Queries, keys and values"):
-            q, k, v = (nn.project(name, self.head_dim, x, weight).named(name) for name in "QKV")
+            q, k, v = nn.query_key_value(self.head_dim, x, weight)
             scores = nn.score(q, k, c)
         with scope("compressed", "Compress: queries too (the published NSA compresses keys and values only)"):
             linear = weight("W_C", self.head_dim, self.block * self.head_dim, axes=("head_dim", ""), where="below")
@@ -79,10 +79,10 @@ class NsaLecture(Config):
             pattern = weigh(scores, seen, has_block)
             selected = (v.named("V") @ pattern).named("z_branch")
         with scope("window", "Slide: the latest tokens"):
-            pattern = nn.softmax(masked(slide, scores).named("masked"), "pattern", c)
+            pattern = nn.softmax(masked(slide, scores).named("masked"), "pattern", c, role="pattern")
             latest = (v.named("V") @ pattern).named("z_branch")
         with section("Output: the three added"):
-            (compressed + selected + latest).named("three")
+            (compressed + selected + latest).named("three", role="result")
 
     def compress(self, name: str, x: Tensor, linear: Tensor) -> Tensor:
         """One vector for each block: the Linear times its tokens, one below the other. [h, t] → [h, blocks]."""

@@ -81,7 +81,8 @@ class Seq2Seq(Config):
         with section("Embedding table, shared by both sides"):
             vocabulary = text("vocabulary", self.vocab_size, across=False, where="left")
             constant("id", np.arange(self.vocab_size)[:, None], ("vocabulary", ""))
-            table = weight("W_E", self.vocab_size, self.d_model, axes=("vocabulary", "d_model"), where="below")
+            shape = self.vocab_size, self.d_model
+            table = weight("W_E", *shape, axes=("vocabulary", "d_model"), where="below", role="table")
         with section("Positions, shared by both sides"):
             place = constant("position", np.arange(max(self.n_source, self.n_target))[None], where="below")
             places = nn.sinusoids(
@@ -93,7 +94,7 @@ class Seq2Seq(Config):
             for i in range(self.n_layers):
                 with scope(f"layer_{i}"):
                     x = self.encode(x, c)
-            memory = x.named("out")
+            memory = x.named("out", role="memory")
         with scope("decoder"):
             with section("Input: the translation so far"):
                 x = self.embed(self.n_target, vocabulary, table, places)
@@ -109,14 +110,14 @@ class Seq2Seq(Config):
 
     def embed(self, count: int, vocabulary: Tensor, table: Tensor, places: Tensor) -> Tensor:
         """W_Eᵀ·one-hot · √d + positions. [d, T]."""
-        words = text("words", count, across=True)
+        words = text("words", count, across=True, role="sentence")
         ids = lookup(words, vocabulary).named("tokens")
         known(ids).named("in_vocabulary")
         rows = constant("id", np.arange(self.vocab_size)[:, None], ("vocabulary", ""))
-        shown = table.named("W_E", "left")
+        shown = table.named("W_E", "left", role="table")
         one_hot = equal(rows, ids).named("one_hot")
         x = (shown.T @ one_hot).named("word_embed")
-        return (x * sqrt(rows_of(x)) + places.slice_columns(0, count)).named("embed")
+        return (x * sqrt(rows_of(x)) + places.slice_columns(0, count)).named("embed", role="embedding")
 
     @property
     def heads(self) -> nn.HeadSizes:
@@ -126,7 +127,7 @@ class Seq2Seq(Config):
         """One layer of the encoder: every word sees every other. [d, S] → [d, S]."""
         with section("Attention"):
             y = nn.multi_head(x, x, weight, self.heads, None, c)
-            x = nn.add_back(x, y, c, "1").named("mid")
+            x = nn.add_back(x, y, c, "1").named("mid", role="stream")
             x = nn.layer_norm(x, weight, c, "norm_1")
         return self.feed_forward(x, c)
 
@@ -134,11 +135,11 @@ class Seq2Seq(Config):
         """One layer of the decoder: earlier words of the translation, then the whole sentence. [d, T] → [d, T]."""
         with section("Self-attention"):
             y = nn.multi_head(x, x, weight, self.heads, mask, c)
-            x = nn.add_back(x, y, c, "1").named("mid")
+            x = nn.add_back(x, y, c, "1").named("mid", role="stream")
             x = nn.layer_norm(x, weight, c, "norm_1")
         with scope("cross", "Cross-attention: queries from the translation, keys and values from the sentence"):
             y = nn.multi_head(x, memory, weight, self.heads, None, c)
-            x = nn.add_back(x, y, c, "1").named("mid")
+            x = nn.add_back(x, y, c, "1").named("mid", role="stream")
             x = nn.layer_norm(x, weight, c, "norm")
         return self.feed_forward(x, c)
 
@@ -147,5 +148,5 @@ class Seq2Seq(Config):
         with section("Feed-forward"):
             with scope("ffn", "Feed-forward network"):
                 y = nn.mlp(x, weight, self.d_ff, self.activation, c, bias=True)
-            x = nn.add_back(x, y, c, "2").named("added")
-            return nn.layer_norm(x, weight, c, "norm_2").named("out")
+            x = nn.add_back(x, y, c, "2").named("added", role="stream")
+            return nn.layer_norm(x, weight, c, "norm_2").named("out", role="layer")

@@ -18,6 +18,7 @@ from sheetgen.model.config import Config, setting
 from sheetgen.model.controls import Controls
 from sheetgen.model.families.attention import BARE, embed
 from sheetgen.trace.recorder import Trace, scope, section
+from sheetgen.trace.roles import Role
 from sheetgen.trace.tensor import (
     Tensor,
     constant,
@@ -61,7 +62,7 @@ class Head(Config):
         x = embed(self.n_tokens, self.vocab_size, self.d_model)
         with section("Queries, keys and values"):
             position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")
-            q, k, v = (nn.project(name, self.head_dim, x, weight).named(name) for name in "QKV")
+            q, k, v = nn.query_key_value(self.head_dim, x, weight)
         return position, q, k, v
 
     def at_once(self, position: Tensor, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
@@ -70,7 +71,7 @@ class Head(Config):
             key = position.T.named("key_position", "left")
             mask = sees(key, position, window).named("mask")
             pattern = nn.attend(q, k, mask, Controls())
-            return (v.named("V") @ pattern).named("z")
+            return (v.named("V") @ pattern).named("z", role="mixed")
 
 
 def sees(key: Tensor, query: Tensor, window: int) -> Tensor:
@@ -78,15 +79,15 @@ def sees(key: Tensor, query: Tensor, window: int) -> Tensor:
     return less_equal(key, query) * less(query, key + float(window))
 
 
-def piece(x: Tensor, start: int, stop: int, name: str) -> Tensor:
+def piece(x: Tensor, start: int, stop: int, name: str, role: Role | None = None) -> Tensor:
     """Some columns as a block of their own; its columns are counted, since they are no longer those of the words."""
-    return x.slice_columns(start, stop).named(name, axes=(x.axes[0], ""))
+    return x.slice_columns(start, stop).named(name, axes=(x.axes[0], ""), role=role)
 
 
 def compare(made: Sequence[Tensor], whole: Tensor) -> None:
     """The pieces side by side, and how far they are from attention over the whole sentence."""
     with section("Together: the same as the whole sentence at once"):
-        (join(made).named("z", axes=whole.axes) - whole).named("difference")
+        (join(made).named("z", axes=whole.axes, role="mixed") - whole).named("difference")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +117,9 @@ class RollingBuffer(Head):
                 keys = (keys + here * (piece(k, t, t + 1, "k") - keys)).named("K_cache")
                 values = (values + here * (piece(v, t, t + 1, "v") - values)).named("V_cache")
                 scores = nn.score(piece(q, t, t + 1, "q"), keys, Controls())
-                pattern = nn.softmax(masked(filled, scores).named("masked", "beside"), "pattern", Controls())
-                made.append((values.named("V_mixed", "left") @ pattern).named("z"))
+                there = masked(filled, scores).named("masked", "beside")
+                pattern = nn.softmax(there, "pattern", Controls(), role="pattern")
+                made.append((values.named("V_mixed", "left") @ pattern).named("z", role="mixed"))
         compare(made, whole)
 
 
@@ -142,9 +144,9 @@ class ChunkedPrefill(Head):
                 query = piece(position, start, stop, "query_position")
                 key = piece(position, first, stop, "seen_position").T.named("key_position", "left")
                 mask = sees(key, query, self.window).named("mask")
-                q_here, k_here = piece(q, start, stop, "Q"), piece(k, first, stop, "K")
+                q_here, k_here = piece(q, start, stop, "Q"), piece(k, first, stop, "K", "cache")
                 pattern = nn.attend(q_here, k_here, mask, Controls())
-                made.append((piece(v, first, stop, "V") @ pattern).named("z"))
+                made.append((piece(v, first, stop, "V", "cache") @ pattern).named("z", role="mixed"))
         compare(made, whole)
 
 
@@ -190,7 +192,7 @@ class PackedPrompts(Head):
             sum_rows(mask).named("seen")
         with section("Attention: all prompts at once"):
             pattern = nn.attend(q, k, mask, Controls())
-            (v.named("V_mixed") @ pattern).named("z")
+            (v.named("V_mixed") @ pattern).named("z", role="mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +219,7 @@ class ReceptiveField(Config):
     def forward(self, c: Controls) -> None:
         """Words → which word hears of which, layer by layer."""
         with section("Input: words"):
-            words = text("words", self.n_tokens, across=True)
+            words = text("words", self.n_tokens, across=True, role="sentence")
             ids = lookup(words, text("vocabulary", self.vocab_size, across=False)).named("tokens")
             known(ids).named("in_vocabulary")
         with section("Window: what one layer sees"):

@@ -133,7 +133,7 @@ class Stack(Config):
     def forward(self, controls: Controls) -> None:
         """Words → next-word probabilities."""
         with section("Input: words, ids, embedding"):
-            sentence = text("words", self.n_tokens, across=True)
+            sentence = text("words", self.n_tokens, across=True, role="sentence")
             vocabulary = text("vocabulary", self.vocab_size, across=False, where="left")
             one_hot, table = nn.look_up(sentence, vocabulary, weight, self.d_model)
             x = self.embed(one_hot, table, controls)
@@ -154,7 +154,7 @@ class Stack(Config):
             where = weight("W_P", self.n_positions, self.d_model, axes=("place", "d_model"))
             position = constant("place_of_token", np.arange(words.columns)[None], ("", "words"), "below")
             places = times(equal(place, position), controls.factor("added_positions")).named("one_hot_place")
-            return (words + (where.T @ places).named("place_embed")).named("embed")
+            return (words + (where.T @ places).named("place_embed")).named("embed", role="embedding")
         if self.embed_scale:
             words = words.named("word_embed")
             words = words * sqrt(rows_of(words))
@@ -164,7 +164,7 @@ class Stack(Config):
                 words = words.named("word_embed")
             place = constant("place", np.arange(words.columns)[None], ("", "words"), "below")
             words = words + nn.sinusoids(place, 10000.0, self.d_model, "interleaved", added)
-        return words.named("embed")
+        return words.named("embed", role="embedding")
 
     def layers(self, x: Tensor, context: Context) -> Tensor:
         """All layers, one after the other. [d, T] → [d, T]."""
@@ -180,12 +180,12 @@ class Stack(Config):
             h = self.normalise(x, "norm_1", context) if before else x
             y = self.attention(i, h, context)
             y = y if before else self.normalise(y, "norm_1", context)
-            x = nn.add_back(x, y, context.controls, "1").named("mid")
+            x = nn.add_back(x, y, context.controls, "1").named("mid", role="stream")
         with section("Feed-forward"):
             h = self.normalise(x, "norm_2", context) if before else x
             y = self.feed_forward(i, h, context)
             y = y if before else self.normalise(y, "norm_2", context)
-            return nn.add_back(x, y, context.controls, "2").named("out")
+            return nn.add_back(x, y, context.controls, "2").named("out", role="layer")
 
     def normalise(self, x: Tensor, name: str, context: Context) -> Tensor:
         """The norm of this model. [d, T] → [d, T]."""

@@ -121,7 +121,7 @@ class Vit(Config):
     def forward(self, c: Controls) -> None:
         """Pixels → class probabilities."""
         with section("Input: an image"):
-            image = numbers("image", self.channels * self.image_size, self.image_width)
+            image = numbers("image", self.channels * self.image_size, self.image_width, role="image")
         with section("Patches as tokens"):
             x = self.embed(image, c)
         for i in range(self.n_layers):
@@ -129,7 +129,7 @@ class Vit(Config):
                 x = self.layer(x, c)
         with section("Output: class probabilities"):
             x = nn.layer_norm(x, weight, c, "final_norm")
-            self.classify(x.slice_columns(0, 1).named("class_token"), c)
+            self.classify(x.slice_columns(0, 1).named("class_token", role="asked"), c)
 
     def embed(self, image: Tensor, c: Controls) -> Tensor:
         """[class; W_patch·patches + b] + positions. [channels · height, width] → [d, 1 + patches]."""
@@ -141,25 +141,26 @@ class Vit(Config):
         first = weight("W_class", self.d_model, 1, axes=("d_model", columns), where="below")
         x = join([first, tokens]).named("with_class")
         places = weight("W_pos", *x.shape, axes=("d_model", columns), where="below")
-        return (x + times(places, c.factor("added_positions"))).named("embed")
+        return (x + times(places, c.factor("added_positions"))).named("embed", role="embedding")
 
     def layer(self, x: Tensor, c: Controls) -> Tensor:
         """One layer: every token sees every other. [d, T] → [d, T]."""
         with section("Attention"):
             h = nn.layer_norm(x, weight, c, "norm_1")
             y = nn.multi_head(h, h, weight, self.heads, None, c)
-            x = nn.add_back(x, y, c, "1").named("mid")
+            x = nn.add_back(x, y, c, "1").named("mid", role="stream")
         with section("Feed-forward"):
             h = nn.layer_norm(x, weight, c, "norm_2")
             with scope("ffn", "Feed-forward network"):
                 y = nn.mlp(h, weight, self.d_ff, self.activation, c, bias=True)
-            return nn.add_back(x, y, c, "2").named("out")
+            return nn.add_back(x, y, c, "2").named("out", role="layer")
 
     def classify(self, x: Tensor, c: Controls) -> None:
         """Logits of the labels from the class token alone, their softmax, the most probable label. [d, 1]."""
         x = nn.with_ones(x)
         labels = text("labels", self.n_labels, across=False, where="left")
-        logits = (weight("W_head", self.n_labels, x.rows, axes=("labels", "d_model")) @ x).named("logits")
-        probs = nn.softmax(logits, "probs", c, c.made.get("output_temperature"))
-        likeliest(probs, labels).named("label")
-        max_rows(probs).named("label_prob")
+        head = weight("W_head", self.n_labels, x.rows, axes=("labels", "d_model"))
+        logits = (head @ x).named("logits", role="logits")
+        probs = nn.softmax(logits, "probs", c, c.made.get("output_temperature"), "probabilities")
+        likeliest(probs, labels).named("label", role="prediction")
+        max_rows(probs).named("label_prob", role="confidence")

@@ -4,7 +4,17 @@ Tokens are columns, features are rows; T is the number of tokens. `w(name, rows,
 A name makes a block of cells; "beside" puts it to the right of what it is made from, "left" to the left of its user.
 """
 
-from sheetgen.model.nn.attention import HeadSizes, attend, heads, multi_head, project, project_out, score
+from sheetgen.model.nn.attention import (
+    HeadSizes,
+    attend,
+    cache_role,
+    heads,
+    multi_head,
+    project,
+    project_out,
+    query_key_value,
+    score,
+)
 from sheetgen.model.nn.ends import look_up, predict
 from sheetgen.model.nn.feed_forward import CURVES, Activation, gated_mlp, mlp
 from sheetgen.model.nn.linear import add_back, total, with_ones
@@ -33,6 +43,7 @@ __all__ = [
     "Slower",
     "add_back",
     "attend",
+    "cache_role",
     "gated_mlp",
     "head_norm",
     "heads",
@@ -46,6 +57,7 @@ __all__ = [
     "project",
     "project_out",
     "projected_norm",
+    "query_key_value",
     "rms_norm",
     "rope_tables",
     "rotate",

@@ -9,6 +9,7 @@ from sheetgen.model.controls import Controls, times
 from sheetgen.model.nn.linear import with_ones
 from sheetgen.model.nn.norm import softmax
 from sheetgen.trace.recorder import scope, unrounded
+from sheetgen.trace.roles import Role
 from sheetgen.trace.tensor import Tensor, Weight, masked, rows_of, sqrt, stack, when
 
 
@@ -34,12 +35,23 @@ def attend(q: Tensor, k: Tensor, mask: Tensor | None, c: Controls) -> Tensor:
     Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
     """
     scores = score(q, k, c)
-    return softmax(scores if mask is None else masked(mask, scores).named("masked", "beside"), "pattern", c)
+    seen = scores if mask is None else masked(mask, scores).named("masked", "beside")
+    return softmax(seen, "pattern", c, role="pattern")
 
 
 def project(name: str, rows: int, x: Tensor, w: Weight) -> Tensor:
     """The queries, keys or values of a head: W·x. [d, T] → [rows, T]."""
     return w(f"W_{name}", rows, x.rows, axes=("head_dim", x.axes[0])) @ x
+
+
+def cache_role(name: str) -> Role | None:
+    """What the Q, K or V of a head is for a cache, which keeps keys and values."""
+    return None if name == "Q" else "cache"
+
+
+def query_key_value(rows: int, x: Tensor, w: Weight) -> list[Tensor]:
+    """Q, K and V of a single head, computed together. [d, T] → three of [rows, T]."""
+    return [project(name, rows, x, w).named(name, role=cache_role(name)) for name in "QKV"]
 
 
 def heads(which: Iterable[int], z: Callable[[int], Tensor], c: Controls, what: str = "") -> list[Tensor]:
@@ -90,11 +102,11 @@ def multi_head(x: Tensor, memory: Tensor, w: Weight, sizes: HeadSizes, mask: Ten
         x = memory = with_ones(x) if sizes.bias else x
 
     def z(j: int) -> Tensor:
-        k = project("K", sizes.qk_size(j), memory, w).named("K")
+        k = project("K", sizes.qk_size(j), memory, w).named("K", role="cache")
         q = project("Q", sizes.qk_size(j), x, w).named("Q")
         pattern = attend(q, k, mask, c)
-        v = project("V", sizes.v_size(j), memory, w).named("V")
-        return (v @ pattern).named("z")
+        v = project("V", sizes.v_size(j), memory, w).named("V", role="cache")
+        return (v @ pattern).named("z", role="mixed")
 
     return project_out(heads(range(sizes.count), z, c), w, d_model, sizes.bias_out, sizes.project)
 
@@ -108,4 +120,4 @@ def project_out(made: list[Tensor], w: Weight, d_model: int, bias: bool, project
     if not project:
         return concat
     inputs = with_ones(concat) if bias else concat
-    return (w("W_O", d_model, inputs.rows, axes=("d_model", "")) @ inputs).named("attention")
+    return (w("W_O", d_model, inputs.rows, axes=("d_model", "")) @ inputs).named("attention", role="attention")

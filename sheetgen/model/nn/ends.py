@@ -15,7 +15,7 @@ def look_up(words: Tensor, vocabulary: Tensor, w: Weight, d_model: int) -> tuple
     ids = lookup(words, vocabulary).named("tokens")
     known(ids).named("in_vocabulary")
     index = constant("id", np.arange(vocabulary.rows)[:, None], ("vocabulary", ""))
-    table = w("W_E", vocabulary.rows, d_model, axes=("vocabulary", "d_model"))
+    table = w("W_E", vocabulary.rows, d_model, axes=("vocabulary", "d_model"), role="table")
     return equal(index, ids).named("one_hot"), table
 
 
@@ -28,9 +28,9 @@ def predict(
     scores = table @ x
     if bias:
         scores = scores + w("b_U", vocabulary.rows, 1, axes=("vocabulary", ""))
-    logits = scores.named("logits")
+    logits = scores.named("logits", role="logits")
     with unrounded():
-        probs = softmax(logits, "probs", c, c.made.get("output_temperature"))
-        likeliest(probs, vocabulary).named("next_word")
-        max_rows(probs).named("next_prob")
+        probs = softmax(logits, "probs", c, c.made.get("output_temperature"), "probabilities")
+        likeliest(probs, vocabulary).named("next_word", role="prediction")
+        max_rows(probs).named("next_prob", role="confidence")
     return probs

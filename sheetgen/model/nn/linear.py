@@ -24,7 +24,7 @@ def add_back(x: Tensor, y: Tensor, c: Controls, which: str) -> Tensor:
     `which` is 1, 2, … within a layer: the control is `residual_1`, the block `skip_1`.
     """
     on = c.here(f"residual_{which}")
-    return (x if on is None else (x * on).named(f"skip_{which}", "beside")) + y
+    return (x if on is None else (x * on).named(f"skip_{which}", "beside", role="skip")) + y
 
 
 def total(parts: list[Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from sheetgen.model.controls import Controls, times
 from sheetgen.trace.recorder import unrounded
+from sheetgen.trace.roles import Role
 from sheetgen.trace.tensor import Tensor, Weight, exp, max_rows, mean_rows, mean_square, sqrt, sum_rows, when
 
 NormKind = Literal["rms", "layer"]
@@ -66,10 +67,10 @@ def unit_rms(x: Tensor, eps: Tensor, name: str) -> Tensor:
     return (x / root_mean_square(x, eps, name)).named(f"{name}_norm", "beside")
 
 
-def head_norm(x: Tensor, w: Tensor, eps: Tensor, name: str) -> Tensor:
+def head_norm(x: Tensor, w: Tensor, eps: Tensor, name: str, role: Role | None = None) -> Tensor:
     """RMSNorm of the queries or keys of one head; all heads of a layer share the gain. [h, T] → [h, T]."""
     rms = root_mean_square(x, eps, name)
-    return (w.named(f"gain_{name}", "left") * x / rms).named(name, "beside")
+    return (w.named(f"gain_{name}", "left") * x / rms).named(name, "beside", role=role)
 
 
 def projected_norm(name: str, rows: int, x: Tensor, w: Weight, eps: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ def projected_norm(name: str, rows: int, x: Tensor, w: Weight, eps: Tensor) -> T
     return plain_rms_norm(made, w, eps, f"{name}_norm")
 
 
-def softmax(x: Tensor, name: str, c: Controls, temperature: Tensor | None = None) -> Tensor:
+def softmax(x: Tensor, name: str, c: Controls, temperature: Tensor | None = None, role: Role | None = None) -> Tensor:
     """exp(x − max) / Σ exp(x − max), per column; the maximum keeps EXP from overflowing. Any shape → same shape.
 
     A `temperature` divides x: above 1 the result is flatter, below 1 sharper.
@@ -87,4 +88,4 @@ def softmax(x: Tensor, name: str, c: Controls, temperature: Tensor | None = None
         largest_ = times(max_rows(x), c.factor("subtract_max")).named(f"{name}_max")
         e = exp(x - largest_ if temperature is None else (x - largest_) / temperature).named(f"{name}_exp", "beside")
         total = sum_rows(e).named(f"{name}_sum")
-    return (e / total).named(name, "beside")
+    return (e / total).named(name, "beside", role=role)

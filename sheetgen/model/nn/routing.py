@@ -29,11 +29,11 @@ def route(
     There are as many experts as `switches`: 1, or 0 for one that counts nothing, chosen or not; None: no switch.
     """
     experts, on = len(switches), [switch for switch in switches if switch is not None]
-    logits = (w("W_router", experts, x.rows, axes=("expert", x.axes[0])) @ x).named("logits")
+    logits = (w("W_router", experts, x.rows, axes=("expert", x.axes[0])) @ x).named("logits", role="logits")
     chosen = top_k(logits, c["top_k"])
     if on:
         chosen = chosen * stack(on).named("expert_on", "left", axes=(logits.axes[0], ""))
-    chosen = chosen.named("chosen", "beside")
+    chosen = chosen.named("chosen", "beside", role="chosen")
     with unrounded():
         weights = softmax(logits, "p", c) if gate == "softmax" or "gate" in c else sigmoid(logits)
     if "gate" in c:
@@ -42,7 +42,7 @@ def route(
     if "equal_weights" in c:
         g = when(c["equal_weights"], "on", chosen, g)
     if not renormalise and "renormalise" not in c:
-        return g.named("g", "beside")
+        return g.named("g", "beside", role="gate")
     with unrounded():
         picked = g.named("picked", "beside")
         whole = sum_rows(picked)
@@ -51,4 +51,4 @@ def route(
         if "renormalise" in c:
             whole = when(c["renormalise"], "on", whole, 1.0)
         whole = whole.named("picked_sum")
-    return (picked / whole).named("g", "beside")
+    return (picked / whole).named("g", "beside", role="gate")

@@ -164,7 +164,7 @@ def _computed(blocks: Sequence[Block]) -> list[Block]:
 
 
 def _cached(blocks: Sequence[Block]) -> list[Block]:
-    return [block for block in _computed(blocks) if block.name in ("K", "V")]
+    return [block for block in _computed(blocks) if block.role == "cache"]
 
 
 def _products(blocks: Sequence[Block]) -> list[tuple[Block, Tensor]]:

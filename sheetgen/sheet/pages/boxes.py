@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from sheetgen.look.roles import FrameKind, kind_of
 from sheetgen.model.rounding import EFFECT, TWIN
-from sheetgen.sheet.layout import JOINS
 from sheetgen.text.equation import part_name, sentence_of, title_of
 from sheetgen.trace.recorder import Frame, Trace
+from sheetgen.trace.roles import ON_STREAM, Role, asked_column
 from sheetgen.trace.tensor import Block, Tensor, apply
 
 MOST_TOLD = 5  # controls in their box
@@ -37,7 +37,7 @@ class MapBox:
     target: Block  # where its name leads
     note: str
     family: str  # boxes of the same family do not feed each other
-    holds: set[str]  # names of its blocks
+    holds: set[Role | None]  # what its blocks are
     lines: list[Line] = field(default_factory=list)
 
 
@@ -67,10 +67,10 @@ def items_of(trace: Trace, frame: Frame) -> Iterator[list[MapBox] | Frame | Bloc
                 boxes.append(_box_of_frame(trace, item, frame))
         elif item.op == "rounded":  # a step on the way, no part of the model
             continue
-        elif item.name in JOINS and item.op == "add":
+        elif item.role in ON_STREAM and item.op == "add":
             yield from row()
             yield item
-        elif not item.name.startswith("skip_"):  # that is the residual stream, drawn as its line
+        elif item.role != "skip":  # that is the residual stream, drawn as its line
             own.append(item)
     yield from row()
 
@@ -92,9 +92,9 @@ def _box_of_blocks(blocks: list[Block]) -> MapBox:
     """Blocks that stand between frames, such as a norm: named by what comes out of them."""
     made = [block for block in blocks if block.kind == "computed"]
     result = next((block for block in reversed(made) if block.op != "link"), (made or blocks)[-1])
-    kind: FrameKind = "attention" if result.name == "attention" else "other"
+    kind: FrameKind = "attention" if result.role == "attention" else "other"
     title = title_of(result)
-    return MapBox(title, kind, result, sentence_of(result), title, _names(blocks), _lines(blocks, result))
+    return MapBox(title, kind, result, sentence_of(result), title, _roles(blocks), _lines(blocks, result))
 
 
 def _box_of_frame(trace: Trace, frame: Frame, parent: Frame) -> MapBox:
@@ -102,11 +102,11 @@ def _box_of_frame(trace: Trace, frame: Frame, parent: Frame) -> MapBox:
     blocks = frame.blocks()
     controls = _controls(blocks)
     lines = controls or _errors(trace, frame) or _lines(blocks, blocks[-1])
-    lines += _looks_at(trace, frame) + _gate(trace, frame) + _prediction(trace, frame)
+    lines += _looks_at(trace, frame) + _gate(frame, parent) + _prediction(trace, frame)
     kind, stem = kind_of(frame), re.sub(r"\d+", "", frame.path.rpartition(".")[2])
     family = kind if kind == "expert" else stem if frame.path != parent.path else frame.title
     note = f"{frame.title}\n{title_of(blocks[-1])}: {sentence_of(blocks[-1])}"
-    return MapBox(part_name(frame), kind, blocks[0], note, family, _names(blocks), lines)
+    return MapBox(part_name(frame), kind, blocks[0], note, family, _roles(blocks), lines)
 
 
 def _lines(blocks: list[Block], result: Block) -> list[Line]:
@@ -131,7 +131,7 @@ def _errors(trace: Trace, frame: Frame) -> list[Line]:
 def _looks_at(trace: Trace, frame: Frame) -> list[Line]:
     """Where the last token (of an image: the class token) looks most, and how much of it that is."""
     for item in frame.items:
-        if isinstance(item, Block) and item.name == "pattern":
+        if isinstance(item, Block) and item.role == "pattern":
             keys = trace.blocks.get(item.axes[0])
             asked = _asked(trace, item)
             if keys is None or keys.kind != "text":
@@ -141,13 +141,13 @@ def _looks_at(trace: Trace, frame: Frame) -> list[Line]:
     return []
 
 
-def _gate(trace: Trace, frame: Frame) -> list[Line]:
+def _gate(frame: Frame, parent: Frame) -> list[Line]:
     """The weight of an expert for the last token, 0 when it was not chosen."""
-    found = re.fullmatch(r"(.*)\.expert_(\d+)", frame.path)
-    gates = trace.blocks.get(f"{found.group(1)}.router.g") if found else None
+    found = re.fullmatch(r"expert_(\d+)", frame.path.rpartition(".")[2])
+    gates = next((block for block in parent.blocks() if block.role == "gate"), None)
     if found is None or gates is None:
         return []
-    e = int(found.group(2))
+    e = int(found.group(1))
     weight = gates.slice(e, e + 1).slice_columns(gates.columns - 1, gates.columns)
     return [Line("last token", weight, gates.path, '"gate "0.00;;"–"')]
 
@@ -155,17 +155,17 @@ def _gate(trace: Trace, frame: Frame) -> list[Line]:
 def _prediction(trace: Trace, frame: Frame) -> list[Line]:
     """What comes out at the end: the next word, or the label, and its probability."""
     for item in frame.items:
-        if isinstance(item, Block) and item.name in ("next_word", "label"):
-            p = trace["next_prob" if item.name == "next_word" else "label_prob"]
+        if isinstance(item, Block) and item.role == "prediction":
+            p = next(block for block in trace.blocks.values() if block.role == "confidence")
             return [Line(_asked(trace, item), _asked(trace, p), p.path, "0.00", '"→ "@')]
     return []
 
 
 def _asked(trace: Trace, tensor: Block) -> Tensor:
     """The column of the token that is asked: the last, or the class token of an image."""
-    at = 0 if "column_names" in trace.blocks else tensor.columns - 1
+    at = asked_column(trace, tensor.columns)
     return tensor.slice_columns(at, at + 1)
 
 
-def _names(blocks: list[Block]) -> set[str]:
-    return {block.name for block in blocks}
+def _roles(blocks: list[Block]) -> set[Role | None]:
+    return {block.role for block in blocks}

@@ -30,11 +30,11 @@ def pictures_page(model: Placed, scale: Table | None = None) -> Page | None:
 def _charts(model: Placed) -> Iterator[Chart]:
     places = model.layout.places
     for path, tensor in model.trace.blocks.items():
-        if tensor.name == "probs":
+        if tensor.role == "probabilities":
             yield _choices(tensor, places)
         elif tensor.name == "angle":
             yield _angles(model, tensor)
-        elif path.endswith(".router.g"):
+        elif tensor.role == "gate":
             tokens = model.trace.blocks.get(tensor.axes[1])
             names = places[tokens.path] if tokens is not None else places[path].part(0, ALL)
             experts = tuple(Series(f"expert {e}", places[path].part(e, ALL)) for e in range(tensor.rows))

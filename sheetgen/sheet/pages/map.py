@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from sheetgen.base.cells import Range
 from sheetgen.look.roles import FrameKind, kind_of
+from sheetgen.model.rounding import EFFECT, TWIN
 from sheetgen.sheet.names import MAP
 from sheetgen.sheet.pages.boxes import MapBox, holds_frames, items_of, parameters_of
 from sheetgen.sheet.workbook import Cell, Mirror, Page, Placed
@@ -100,7 +101,7 @@ class Diagram:
         for start in range(0, len(boxes), ABREAST):
             abreast = boxes[start : start + ABREAST]
             height = 1 + max(len(box.lines) for box in abreast)
-            if self.started is None and any("embed" in box.holds for box in abreast):
+            if self.started is None and any("embedding" in box.holds for box in abreast):
                 self.started = self.row + height - 1
             for place, box in enumerate(abreast):
                 self.small(box, self.first + 3 * place, height)
@@ -150,8 +151,8 @@ class Diagram:
 
     def table(self) -> None:
         """Each word, and what the model expects after it."""
-        shown = ("words", "encoder.words", "decoder.words", "next_word", "next_prob", "label", "label_prob")
-        live = [self.trace.blocks[path] for path in shown if path in self.trace.blocks]
+        blocks = [block for path, block in self.trace.blocks.items() if not path.startswith((f"{TWIN}.", f"{EFFECT}."))]
+        live = [block for block in blocks if block.role in ("sentence", "prediction", "confidence")]
         columns = [self.first + 3 * i + j for i in range(ABREAST) for j in (0, 1)]
         top = self.row + 1
         for column, tensor in zip(columns, live, strict=False):
