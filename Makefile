@@ -4,9 +4,12 @@ PYTHON ?= python
 CODE ?= de
 TORCH ?= torch==2.13.0
 PRESETS := llama1 llama2 llama3 llama4
+UV ?= uv
+# On all cores; what shares a start of LibreOffice stays in one worker.
+PYTEST := pytest -n auto --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-hf lint format types generated gallery benchmark same-bytes fuzz kills mutations words random
+.PHONY: help install demo test quick coverage package test-wheel test-oldest test-newest test-hf lint format types generated gallery benchmark same-bytes fuzz kills mutations words random
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -19,8 +22,32 @@ demo: ## Install sheetgen, build a workbook and check it.
 	sheetgen build llama4 --heads 4 --experts 3
 	sheetgen check generated/llama4.xlsx
 
-test: install ## Install, then run all tests on all cores.
-	$(PYTHON) -m pytest -n auto --dist worksteal
+test: install ## Install, then run all tests on all cores (five minutes on two).
+	$(PYTHON) -m $(PYTEST)
+
+quick: ## Run the quick tests only.
+	$(PYTHON) -m $(PYTEST) -m "not slow"
+
+coverage: ## Run all tests and tell which lines none of them reaches (longer than the tests alone).
+	$(PYTHON) -m $(PYTEST) --cov --cov-report=term
+
+package: ## Build the wheel and the source distribution into dist/, install sheetgen in every way, and work with it.
+	$(PYTHON) tests/packages.py --keep dist
+
+test-wheel: ## Install the wheel from dist/ with what its tests need, and run the quick tests on it.
+	$(PYTHON) -m pip install --quiet "$$(ls dist/*.whl)[test]"
+	$(PYTEST) -m "not slow"  # not python -m: that puts this folder, and so the checkout, on the path
+
+test-oldest: ## Install the oldest libraries that pyproject.toml allows (needs uv), and run the quick tests with them.
+	$(UV) venv --quiet --clear .venv-oldest
+	$(UV) pip install --quiet --compile-bytecode --python .venv-oldest --resolution lowest-direct --editable ".[test]"
+	.venv-oldest/bin/python -m $(PYTEST) -m "not slow"
+
+test-newest: ## Install the newest libraries, whatever upper bound pyproject.toml has (needs uv), and run all tests.
+	$(UV) venv --quiet --clear .venv-newest
+	printf '%s\n' XlsxWriter formulas schedula >.venv-newest/overrides.txt
+	$(UV) pip install --quiet --compile-bytecode --python .venv-newest --upgrade --overrides .venv-newest/overrides.txt --editable ".[test]"
+	.venv-newest/bin/python -m $(PYTEST)
 
 test-hf: install ## Install torch and transformers, too, and compare random tiny models of theirs with ours.
 	$(PYTHON) -m pip install --quiet "$(TORCH)" "transformers>=5"
