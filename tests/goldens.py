@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import build
+from helpers import BARE, build
 
 from sheetgen.engines import ENGINES
+from sheetgen.engines.values import Values as Recomputed
 from sheetgen.model.families import Config, Vit
 from sheetgen.sheet.workbook import defined_name
 from sheetgen.trace.ops import Array
@@ -81,14 +82,14 @@ def inputs(folder: Path, answer: Mapping[str, Array]) -> list[str]:
 
 def workbook(folder: Path, checkpoint: Path, answer: Mapping[str, Array], *options: str) -> Path:
     """The workbook of a checkpoint on its inputs, written by the command line."""
-    options = ("--from", str(checkpoint), "--no-baseline", *inputs(folder, answer), *options)
+    options = ("--from", str(checkpoint), *BARE, *inputs(folder, answer), *options)
     return build(folder / f"{checkpoint.name}.xlsx", *options)
 
 
-def recalculated(path: Path, engine: str) -> Values:
-    """The values that an engine computes, by path, read through the defined names; the stored ones are not used."""
+def recalculated(path: Path, by_another: Recomputed | None = None) -> Values:
+    """The values that `formulas` or another engine computes, by path, read through the defined names."""
     book = read_book(path)
-    values = ENGINES[engine](path, book)
+    values = by_another or ENGINES["formulas"](path, book)
     assert not values.problems, values.problems[0]
     return lambda name: values.range(book.names[defined_name(name)])
 

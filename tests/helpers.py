@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+import re
+import zipfile
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import openpyxl
 import pytest
 
+from sheetgen.base.cells import cell_name
 from sheetgen.cli import main
 from sheetgen.engines import ENGINES, available
 from sheetgen.engines.libreoffice import recompute_all
@@ -33,8 +36,10 @@ from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Source, Trace
 from sheetgen.xlsx.read import Book, read_book
 
+Key = TypeVar("Key", bound=Hashable)
 PRESETS = ("llama1", "llama2", "llama3", "llama4")
 RED = "FFFFC7C7"  # as openpyxl tells the fill of a trainable cell
+BARE = ("--no-baseline", "--theme", "plain")  # options of build where only numbers are asked for
 
 
 def installed(name: str) -> bool:
@@ -130,6 +135,27 @@ def edited(path: Path, change: Callable[[Any], None], name: str = "edited.xlsx")
     return target
 
 
+def retyped(path: Path, name: str, value: float | str, copy: str) -> Path:
+    """A copy of the workbook with another constant in the cell of this name, and nothing else touched."""
+    book = read_book(path)
+    place = book.names[name]
+    cell = re.compile(rf'(<c r="{cell_name(place.top, place.left)}"[^>]*?)( t="\w+")?(/>|>.*?</c>)')
+    content = f"<v>{value}</v>" if not isinstance(value, str) else f"<is><t>{value}</t></is>"
+    kind = ' t="inlineStr"' if isinstance(value, str) else ""
+    part = f"xl/worksheets/sheet{list(book.sheets).index(place.sheet) + 1}.xml"  # as XlsxWriter numbers them
+    target = path.with_name(copy)
+    with zipfile.ZipFile(path) as before, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as after:
+        for each in before.infolist():
+            text = before.read(each)
+            if each.filename == part:
+                changed, count = cell.subn(lambda found: f"{found[1]}{kind}>{content}</c>", text.decode())
+                assert count == 1, name
+                text = changed.encode()
+            after.writestr(each, text)
+    assert read_book(target).constants(place).tolist() == [[value]]
+    return target
+
+
 def in_both_styles(folder: Path, preset: object, *options: object) -> dict[str, Path]:
     """The workbook with a formula for each block, and with one for each cell."""
     return {
@@ -138,9 +164,19 @@ def in_both_styles(folder: Path, preset: object, *options: object) -> dict[str, 
     }
 
 
-def by_libreoffice(books: dict[str, Path]) -> dict[str, Values]:
+def by_libreoffice(books: Mapping[Key, Path]) -> dict[Key, Values]:
     """All of these recomputed, LibreOffice started once; none when it is not installed."""
     return dict(zip(books, recompute_all(list(books.values())), strict=True)) if installed("libreoffice") else {}
+
+
+def in_batches(names: Sequence[str], size: int = 6) -> list[Any]:
+    """Each name with the batch that it is in. A batch shares a worker, and in it one start of LibreOffice."""
+    batches = [tuple(names[first : first + size]) for first in range(0, len(names), size)]
+    return [
+        pytest.param(name, batch, id=name, marks=pytest.mark.xdist_group(f"{batch[0]} to {batch[-1]}"))
+        for batch in batches
+        for name in batch
+    ]
 
 
 @dataclass(frozen=True)

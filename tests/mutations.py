@@ -26,7 +26,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from helpers import build
+from helpers import BARE, build
 
 from sheetgen.base.cells import Range, parse_range
 from sheetgen.engines import ENGINES
@@ -618,7 +618,7 @@ def try_all(preset: str, style: str, every: int = 1, *options: object) -> Result
     """All mutations of a preset (or each `every`-th)."""
     result = Result(preset, style)
     with tempfile.TemporaryDirectory() as folder:
-        lab = Lab(read_book(build(Path(folder) / "book.xlsx", preset, "--no-baseline", "--formulas", style, *options)))
+        lab = Lab(read_book(build(Path(folder) / "book.xlsx", preset, *BARE, "--formulas", style, *options)))
         report = lab.check(lab.book, lab.values)
         assert report.difference is None, report.difference
         assert lab.check(lab.book, lab.values, STATIC).difference is None

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pytest
-from helpers import BOTH_ENGINES, Result, build, cells_of, edited, far, make, sheetgen
+from helpers import BARE, BOTH_ENGINES, Result, build, cells_of, edited, far, make, sheetgen
 from mutations import Broken, Lab, Memory, Mutation, broken, remembered
 from openpyxl.worksheet.formula import ArrayFormula
 
@@ -47,7 +47,7 @@ LLAMA4 = make("llama4", **SIZES)
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The workbook, and what the engine makes of it when something is changed: only what depends on it is computed."""
     options = [text for name, size in SIZES.items() for text in ("--set", f"{name}={size}")]
-    return Lab(read_book(build(tmp_path_factory.mktemp("check") / "llama4.xlsx", "llama4", "--no-baseline", *options)))
+    return Lab(read_book(build(tmp_path_factory.mktemp("check") / "llama4.xlsx", "llama4", *BARE, *options)))
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +168,7 @@ def test_a_formula_of_scale_overwritten_by_a_number_is_named(lab: Lab, memory: M
         assert difference.path == path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", FRAMES)
 def test_a_formula_overwritten_by_a_number_is_named(lab: Lab, memory: Memory, title: str) -> None:
     for (what, path), formulas in formulas_in(lab.book, FRAMES[title]).items():
@@ -187,6 +188,7 @@ def test_a_formula_overwritten_by_a_number_is_named(lab: Lab, memory: Memory, ti
                 assert difference.formula_expected == formula.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", FRAMES)
 def test_a_formula_frozen_at_its_value_is_named(lab: Lab, memory: Memory, title: str) -> None:
     """Pasted as values: all numbers are right, but they no longer live."""
@@ -200,6 +202,7 @@ def test_a_formula_frozen_at_its_value_is_named(lab: Lab, memory: Memory, title:
             assert "number where a formula belongs" in difference.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", FRAMES)
 def test_a_changed_operand_is_named(lab: Lab, memory: Memory, title: str) -> None:
     """One reference is moved down by a row. Where that changes no value (ROWS of as many rows), nothing is said."""
@@ -290,7 +293,7 @@ def test_the_first_tensor_in_the_order_of_computation_is_named(lab: Lab) -> None
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    small = ("--layers", 1, "--heads", 1, "--no-baseline")
+    small = ("--layers", 1, "--heads", 1, *BARE)
     return build(tmp_path_factory.mktemp("built") / "llama1.xlsx", "llama1", *small)
 
 
@@ -519,6 +522,7 @@ def test_all_engines(built: Path) -> None:
     assert "recomputed by formulas" in result.out.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_the_slow_model_agrees(tmp_path: Path) -> None:
     """`formulas-model` is the package's own reader and graph."""
     tiny = ("--dim", 2, "--ffn", 2, "--head-dim", 2, "--heads", 1, "--layers", 1)
@@ -543,7 +547,7 @@ def test_another_word_than_the_most_probable_is_named(tmp_path: Path) -> None:
     def change(book: Any) -> None:
         cells_of(book, "next_word")[0][-1].value = "=Model!" + cells_of(book, "vocabulary")[0][0].coordinate
 
-    path = build(tmp_path / "book.xlsx", "llama1", "--layers", 1, "--no-baseline")
+    path = build(tmp_path / "book.xlsx", "llama1", "--layers", 1, *BARE)
     difference = check_book(read_book(edited(path, change))).difference
     assert difference is not None
     assert difference.path == "next_word"

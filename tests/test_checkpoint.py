@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 import openpyxl
 import pytest
-from helpers import build, cells_of, needs, sheetgen
+from helpers import BARE, build, cells_of, needs, sheetgen
 from safetensors.numpy import load_file, save_file
 
 from sheetgen.base.errors import InputError
@@ -127,11 +127,12 @@ def random_checkpoint(kind: str, seed: int, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_other_sizes_are_built_and_equal(kind: str, seed: int, tmp_path: Path) -> None:
     folder = random_checkpoint(kind, seed * 1000 + len(kind), tmp_path)
-    path = build(tmp_path / "book.xlsx", "--from", folder, *(["--formulas", "cells"] if seed % 2 else []))
+    path = build(tmp_path / "book.xlsx", "--from", folder, *BARE, *(["--formulas", "cells"] if seed % 2 else []))
     result = sheetgen("check", path)
     assert result.code == 0, result.out + result.err
     assert "tensors equal" in result.out

@@ -24,6 +24,8 @@ from sheetgen.text.reasons import REASONS, reason
 from sheetgen.workbooks import blame
 from sheetgen.xlsx.read import Book, read_book
 
+pytestmark = pytest.mark.xdist_group("compare")  # its workbooks are built once
+
 PAIRS = [
     ("llama1", "llama2"),
     ("llama2", "llama3"),
@@ -56,6 +58,7 @@ def recomputed(books: dict[str, Path]) -> dict[str, Values]:
     return by_libreoffice(books)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", IDS)
 def test_both_are_right_in_both_engines(pair: str, books: dict[str, Path], recomputed: dict[str, Values]) -> None:
     right = right_in_both(books[pair], recomputed.get(pair))

@@ -8,9 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openpyxl
 import pytest
-from helpers import Made, build, cells_of, edited, far, ids, make, needs_libreoffice, sheetgen
+from helpers import (
+    BARE,
+    Made,
+    build,
+    by_libreoffice,
+    cells_of,
+    edited,
+    far,
+    ids,
+    make,
+    needs_libreoffice,
+    retyped,
+    sheetgen,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import forward
@@ -18,12 +30,15 @@ from reference import forward
 from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
 from sheetgen.engines.libreoffice import recompute_all
+from sheetgen.engines.values import Values
 from sheetgen.model.presets import all_presets
 from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check, check_book
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.recorder import Source
 from sheetgen.xlsx.read import Book, read_book
+
+pytestmark = pytest.mark.xdist_group("controls")  # its workbooks are built once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,17 +139,14 @@ def test_llama_with_layer_norm_is_no_rms_norm() -> None:
 # --- in the workbook ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["llama4", "gpt2", "mixtral", "vit", "transformer", "nsa", "attention"])
-def workbook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Book]:
-    """A workbook with all controls of its family."""
-    path = build(
-        tmp_path_factory.mktemp("controls") / f"{request.param}.xlsx",
-        request.param,
-        "--controls",
-        "all",
-        "--no-baseline",
-    )
-    return path, read_book(path)
+FAMILIES = ["llama4", "gpt2", "mixtral", "vit", "transformer", "nsa", "attention"]
+
+
+@pytest.fixture(scope="module")
+def workbooks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A workbook of each family with all its controls."""
+    folder = tmp_path_factory.mktemp("controls")
+    return {name: build(folder / f"{name}.xlsx", name, "--controls", "all", *BARE) for name in FAMILIES}
 
 
 def some(values: dict[str, list[Live]]) -> dict[str, list[Live]]:
@@ -151,51 +163,61 @@ def with_control(book: Book, name: str, value: Live) -> Book:
     return dataclasses.replace(book, sheets=book.sheets | {sheet.name: changed})
 
 
-def test_check_follows_every_control(workbook: tuple[Path, Book]) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_check_follows_every_control(family: str, workbooks: dict[str, Path]) -> None:
     """Of a Llama 4; of the others those that it has not, or that act elsewhere there."""
-    path, book = workbook
+    book = read_book(workbooks[family])
     own = {
         "gpt2": ["norm", "added_positions", "activation"], "mixtral": ["renormalise", "gate"], "nsa": ["n_select"],
         "vit": ["norm", "added_positions"], "transformer": ["position_base", "decoder_layer_1_cross_head_1"],
     }  # fmt: skip
-    for name, values in some(others(make(path.stem, controls="all"))).items():
-        if path.stem == "llama4" or name in own.get(path.stem, []):
+    for name, values in some(others(make(family, controls="all"))).items():
+        if family == "llama4" or name in own.get(family, []):
             report = check_book(with_control(book, name, values[-1]))
-            assert report.difference is None, (path, name, values, report.difference)
+            assert report.difference is None, (family, name, values, report.difference)
 
 
+@pytest.fixture(scope="module")
+def all_changed(workbooks: dict[str, Path]) -> dict[str, tuple[Path, Values]]:
+    """Every control at another value at once, but those that would make all words alike; as LibreOffice has it."""
+    copies = {}
+    for family, path in workbooks.items():
+        found = some(others(make(family, controls="all")))
+        values = {name: values[0] for name, values in found.items() if "residual" not in name}
+
+        def change(sheets: Any, values: dict[str, Live] = values) -> None:
+            for name, value in values.items():
+                cells_of(sheets, f"control__{name}")[0][0].value = value
+
+        copies[family] = edited(path, change, f"{family}-edited.xlsx")
+    recomputed = by_libreoffice(copies)
+    return {family: (path, recomputed[family]) for family, path in copies.items()}
+
+
+@pytest.mark.slow
 @needs_libreoffice
-def test_libreoffice_follows_controls(workbook: tuple[Path, Book]) -> None:
-    """Every control at another value at once, but those that would make all words alike."""
-    path, _ = workbook
-    found = some(others(make(path.stem, controls="all")))
-    values = {name: values[0] for name, values in found.items() if "residual" not in name}
-
-    def change(sheets: Any) -> None:
-        for name, value in values.items():
-            cells_of(sheets, f"control__{name}")[0][0].value = value
-
-    report = check(edited(path, change, f"{path.stem}-edited.xlsx"), "libreoffice")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_libreoffice_follows_controls(
+    family: str, all_changed: dict[str, tuple[Path, Values]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, recomputed = all_changed[family]
+    monkeypatch.setitem(ENGINES, "libreoffice", lambda *_: recomputed)
+    report = check(path, "libreoffice")
     assert report.difference is None, report.difference
 
 
+@pytest.mark.slow
 @needs_libreoffice
 def test_libreoffice_follows_each_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One file for each control and one start of LibreOffice for all of them."""
-    small = ("--layers", 1, "--heads", 2, "--kv-heads", 1, "--experts", 2, "--no-baseline", "--controls", "all")
+    small = ("--layers", 1, "--heads", 2, "--kv-heads", 1, "--experts", 2, *BARE, "--controls", "all")
     path = build(tmp_path / "book.xlsx", "llama4", *small)
     made = make("llama4", n_layers=1, n_heads=2, n_kv_heads=1, n_experts=2, controls="all")
     turns = [(name, values[-1]) for name, values in some(others(made)).items()]
     assert len(turns) > 20
 
-    sheets = openpyxl.load_workbook(path)
-    copies = []
-    for name, value in turns:
-        ((cell,),) = cells_of(sheets, f"control__{name}")
-        before, cell.value = cell.value, value
-        copies.append(tmp_path / f"{name}.xlsx")
-        sheets.save(copies[-1])
-        cell.value = before
+    copies = [retyped(path, f"control__{name}", value, f"{name}.xlsx") for name, value in turns]
     recomputed = dict(zip(copies, recompute_all(copies), strict=True))
     monkeypatch.setitem(ENGINES, "libreoffice", lambda path, _book=None: recomputed[path])
     for copy in copies:
@@ -213,7 +235,7 @@ def test_libreoffice_follows_each_control(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_value_out_of_range_gives_a_message_in_the_sheet(
     control: str, value: Live, message: str, tmp_path: Path
 ) -> None:
-    book = with_control(read_book(build(tmp_path / "book.xlsx", "llama4", "--no-baseline")), control, value)
+    book = with_control(read_book(build(tmp_path / "book.xlsx", "llama4", *BARE)), control, value)
     shown = ENGINES["formulas"](book.path, book).range(book.names["control__message"])[0, 0]
     assert message in shown
     with pytest.raises(InputError, match=f"control {control}"):

@@ -26,6 +26,8 @@ from sheetgen.engines.uncached import drop_cached_values
 from sheetgen.engines.values import Values
 from sheetgen.xlsx.read import BookError, read_book
 
+pytestmark = pytest.mark.xdist_group("engines")  # each engine computes the cases once
+
 WRONG = -99.5  # the cached value of every formula here: no engine may pass it on
 INPUTS = "Some data"
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import goldens
 import numpy as np
 import pytest
-from helpers import installed
+from helpers import by_libreoffice, in_batches
 
 from sheetgen.huggingface.convert import Converted, Stored, convert
 from sheetgen.model import nn
@@ -39,19 +40,39 @@ def test_reference(name: str) -> None:
     goldens.same_as(config, answer, lambda path: trace[path].value)
 
 
-@pytest.mark.parametrize("name", goldens.NAMES)
-def test_cells(name: str, tmp_path: Path) -> None:
+Recalculated = dict[str, list[goldens.Values]]
+
+
+@pytest.fixture(scope="module")
+def recalculated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[str, ...]], Recalculated]:
+    """What each engine makes of the workbooks of a batch; LibreOffice is started once for all of them."""
+
+    @cache
+    def of_batch(batch: tuple[str, ...]) -> Recalculated:
+        folder = tmp_path_factory.mktemp("golden")
+        books = {name: goldens.workbook(folder, goldens.FOLDER / name, converted(name)[1]) for name in batch}
+        second = by_libreoffice(books)
+        return {
+            name: [goldens.recalculated(path, values) for values in (None, *([second[name]] if second else []))]
+            for name, path in books.items()
+        }
+
+    return of_batch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "batch"), in_batches(goldens.NAMES))
+def test_cells(name: str, batch: tuple[str, ...], recalculated: Callable[[tuple[str, ...]], Recalculated]) -> None:
     made, answer = converted(name)
-    path = goldens.workbook(tmp_path, goldens.FOLDER / name, answer)
-    for engine in filter(installed, ("formulas", "libreoffice")):
-        goldens.same_as(made.request.config, answer, goldens.recalculated(path, engine))
+    for values in recalculated(batch)[name]:
+        goldens.same_as(made.request.config, answer, values)
 
 
 @pytest.mark.parametrize("name", ["llama2_gqa", "llama4_scout", "phi3", "gpt2"])
 def test_one_formula_per_cell(name: str, tmp_path: Path) -> None:
     made, answer = converted(name)
     path = goldens.workbook(tmp_path, goldens.FOLDER / name, answer, "--formulas", "cells")
-    goldens.same_as(made.request.config, answer, goldens.recalculated(path, "formulas"))
+    goldens.same_as(made.request.config, answer, goldens.recalculated(path))
 
 
 # --- negative controls: one detail changed, and the comparison must notice it -------------------------------------

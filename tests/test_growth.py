@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xlsxwriter
-from helpers import build, needs_libreoffice, sheetgen
+from helpers import BARE, build, needs_libreoffice, sheetgen
 
 from sheetgen.base.cells import Range, column_index, parse_range
 from sheetgen.base.errors import InputError
@@ -117,7 +117,7 @@ def saved(book: Book, path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Book:
-    return read_book(build(tmp_path_factory.mktemp("growth") / "llama1.xlsx", "llama1", "--no-baseline"))
+    return read_book(build(tmp_path_factory.mktemp("growth") / "llama1.xlsx", "llama1", *BARE))
 
 
 def wider_values(book: Book) -> list[Book]:

@@ -923,6 +923,7 @@ def test_hostile_file(name: str, base: Path, tmp_path: Path) -> None:
     judge(path, FILES[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EDITS)
 def test_hostile_edit(name: str, base: Path, tmp_path: Path) -> None:
     found = parts_of(base)

@@ -15,6 +15,8 @@ from sheetgen.proof.check import Standing, check_book, standing
 from sheetgen.trace.limits import Live
 from sheetgen.xlsx.read import Book, read_book
 
+pytestmark = pytest.mark.xdist_group("lecture")  # the workbook of a command is built once
+
 PAGE = Path(__file__).parents[1] / "docs" / "lecture.md"
 CELLS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.read_text().splitlines() if line[:1] == "|"]
 ROWS = [row for row in CELLS if row[0].isdigit()]
@@ -54,6 +56,7 @@ def test_the_whole_lecture_is_there() -> None:
     assert {int(row[0]) for row in ROWS} == set(range(1, 41))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row[0]} {row[1]}" for row in ROWS])
 def test_a_row_of_the_lecture(row: list[str], folder: Path) -> None:
     _, _, command, cell, then = row

@@ -8,12 +8,14 @@ from pathlib import Path
 import mutations
 import numpy as np
 import pytest
-from helpers import build
+from helpers import BARE, build
 from mutations import Lab, Mutation, Result, try_all
 
 from sheetgen.engines import ENGINES
 from sheetgen.proof import comparison
 from sheetgen.xlsx.read import read_book
+
+pytestmark = pytest.mark.slow
 
 SMALL = ("--set", "n_layers=2", "--set", "n_heads=2")
 # Every so-manieth, another share of each; together they have all kinds.
@@ -39,7 +41,7 @@ def test_every_mutation_is_found(preset: str, style: str, every: int, options: t
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     options = (*SMALL, "--set", "n_kv_heads=1", "--set", "n_experts=2")
-    return Lab(read_book(build(tmp_path_factory.mktemp("lab") / "llama4.xlsx", "llama4", "--no-baseline", *options)))
+    return Lab(read_book(build(tmp_path_factory.mktemp("lab") / "llama4.xlsx", "llama4", *BARE, *options)))
 
 
 def test_all_kinds_occur(lab: Lab) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import build, by_libreoffice, cells_of, edited, in_both_styles, right_in_both, sheetgen
+from helpers import BARE, build, by_libreoffice, cells_of, edited, in_both_styles, right_in_both, sheetgen
 
 from sheetgen.base.errors import InputError
+from sheetgen.engines.values import Values
 from sheetgen.model import presets
 from sheetgen.model.families import run
 from sheetgen.model.families.nsa import Nsa
@@ -21,6 +23,8 @@ from sheetgen.model.weights import Drawn
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Trace
+
+pytestmark = pytest.mark.xdist_group("nsa")  # its workbooks are built once
 
 GOLDEN = Path(__file__).parent / "golden" / "other"
 NAMES = ("nsa_byhand", "nsa_6tok", "nsa")
@@ -77,8 +81,8 @@ def test_equals_the_stored_answers(name: str) -> None:
     assert golden.run()["logits"].value == pytest.approx(golden.logits, rel=1e-9, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_sheet_equals_the_stored_answers(tmp_path: Path, name: str) -> None:
+def filled(folder: Path, name: str) -> dict[str, Path]:
+    """The workbook in both styles with the stored weights."""
     golden = Golden(name)
     options = [f"--set={field}={json.dumps(value)}" for field, value in golden.settings.items()]
     tokens = ",".join(map(str, golden.tokens))
@@ -90,13 +94,9 @@ def test_the_sheet_equals_the_stored_answers(tmp_path: Path, name: str) -> None:
                 for cell, number in zip(cells, numbers, strict=True):
                     cell.value = number
 
-    books = in_both_styles(tmp_path, "nsa", "--tokens", tokens, "--no-baseline", *options)
+    books = in_both_styles(folder, "nsa", "--tokens", tokens, *BARE, *options)
     # openpyxl saves no cached values: everything is computed anew
-    filled = {style: edited(path, fill, f"{style}-filled.xlsx") for style, path in books.items()}
-    recomputed = by_libreoffice(filled)
-    for style, path in filled.items():
-        for logits in right_in_both(path, recomputed.get(style)).of("logits"):
-            assert logits.astype(float) == pytest.approx(golden.logits, rel=1e-9, abs=1e-9)
+    return {style: edited(path, fill, f"{style}-filled.xlsx") for style, path in books.items()}
 
 
 CHANGES = [
@@ -216,21 +216,44 @@ def test_rope_before_compression_is_the_mean_of_turned_keys() -> None:
     assert trace["layer_0.kv_0.K_cmp"].value == pytest.approx((turned[:, :-1] + turned[:, 1:]) / 2, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--heads", 3, "--kv-heads", 3, "--layers", 2, "--dim", 5, "--head-dim", 2, "--ffn", 3, "--vocab", 9),
-        ("--set=block=4", "--set=stride=2", "--set=n_initial=1", "--set=n_select=3", "--text", TEXT),
-        ("--set=phi=mean", "--set=rope_blocks=before", "--set=window=0", "--set=attention_bias=all"),
-        ("--set=rope_blocks=none", "--set=n_initial=1", "--set=n_local=0", "--set=qk_norm=head", "--weights=zeros"),
-    ],
-    ids=str,
-)
-def test_the_sheet_follows_every_size(tmp_path: Path, options: tuple[object, ...]) -> None:
-    books = in_both_styles(tmp_path, "nsa", "--no-baseline", *options)
-    recomputed = by_libreoffice(books)
-    for style, path in books.items():
-        right_in_both(path, recomputed.get(style))
+OPTIONS: list[tuple[object, ...]] = [
+    ("--heads", 3, "--kv-heads", 3, "--layers", 2, "--dim", 5, "--head-dim", 2, "--ffn", 3, "--vocab", 9),
+    ("--set=block=4", "--set=stride=2", "--set=n_initial=1", "--set=n_select=3", "--text", TEXT),
+    ("--set=phi=mean", "--set=rope_blocks=before", "--set=window=0", "--set=attention_bias=all"),
+    ("--set=rope_blocks=none", "--set=n_initial=1", "--set=n_local=0", "--set=qk_norm=head", "--weights=zeros"),
+]
+SENTENCES = {words: " ".join(TEXT.split()[:words]) for words in (6, 10)}
+Recomputed = list[tuple[Path, Values | None]]  # the workbook in both styles, and as LibreOffice has it
+
+
+@pytest.fixture(scope="module")
+def sheets(tmp_path_factory: pytest.TempPathFactory) -> dict[object, Recomputed]:
+    """All workbooks of this module by what was asked for; LibreOffice is started once for all of them."""
+    new = partial(tmp_path_factory.mktemp, "nsa")
+    books: dict[object, dict[str, Path]] = {name: filled(new(), name) for name in NAMES}
+    books |= {options: in_both_styles(new(), "nsa", *BARE, *options) for options in OPTIONS}
+    for words, text in SENTENCES.items():
+        books[words] = in_both_styles(new(), "nsa-lecture", *BARE, "--text", text)
+    recomputed = by_libreoffice({(asked, style): path for asked in books for style, path in books[asked].items()})
+    return {
+        asked: [(path, recomputed.get((asked, style))) for style, path in styles.items()]
+        for asked, styles in books.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sheet_equals_the_stored_answers(sheets: dict[object, Recomputed], name: str) -> None:
+    for path, recomputed in sheets[name]:
+        for logits in right_in_both(path, recomputed).of("logits"):
+            assert logits.astype(float) == pytest.approx(Golden(name).logits, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_the_sheet_follows_every_size(sheets: dict[object, Recomputed], options: tuple[object, ...]) -> None:
+    for path, recomputed in sheets[options]:
+        right_in_both(path, recomputed)
 
 
 @pytest.mark.parametrize(
@@ -291,19 +314,18 @@ def test_tokens_left_over_are_read_by_the_slide_alone() -> None:
     assert trace["window.z_branch"].value[:, 9].any()
 
 
-@pytest.mark.parametrize("words", [6, 10])
-def test_lecture_sheet(tmp_path: Path, words: int) -> None:
-    books = in_both_styles(tmp_path, "nsa-lecture", "--no-baseline", "--text", " ".join(TEXT.split()[:words]))
-    recomputed = by_libreoffice(books)
-    for style, path in books.items():
-        right_in_both(path, recomputed.get(style))
+@pytest.mark.slow
+@pytest.mark.parametrize("words", SENTENCES)
+def test_lecture_sheet(sheets: dict[object, Recomputed], words: int) -> None:
+    for path, recomputed in sheets[words]:
+        right_in_both(path, recomputed)
 
 
 @pytest.mark.parametrize(
     "options", [("--head-dim", 2, "--dim", 5), ("--vocab", 9, "--set=block=2", "--set=window=1"), ("--set=block=1",)]
 )
 def test_lecture_sizes(tmp_path: Path, options: tuple[object, ...]) -> None:
-    assert sheetgen("check", build(tmp_path / "nsa.xlsx", "nsa-lecture", *options, "--no-baseline")).code == 0
+    assert sheetgen("check", build(tmp_path / "nsa.xlsx", "nsa-lecture", *options, *BARE)).code == 0
 
 
 def test_lecture_refuses_what_it_has_not() -> None:

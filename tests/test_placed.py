@@ -30,6 +30,7 @@ def two(path: Path, style: Style = "blocks") -> tuple[list[Placed], Path]:
     return models, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", BOTH_ENGINES)
 @pytest.mark.parametrize("style", ["blocks", "cells"])
 def test_each_is_checked_by_itself(style: Style, engine: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from helpers import Made, build, by_libreoffice, cells_of, edited, far, ids, make, right_in_both, sheetgen
+from helpers import BARE, Made, build, by_libreoffice, cells_of, edited, far, ids, make, right_in_both, sheetgen
 from reference import softmax
 
 from sheetgen.base.errors import InputError
@@ -162,9 +162,10 @@ def test_whole_numbers_need_no_rounding(tmp_path: Path) -> None:
 # --- in the workbook -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_both_engines_round_alike(tmp_path: Path) -> None:
     """Per block and per cell, as built and with another format chosen in the sheet."""
-    small = ("--text", "the cat sat", "--layers", 1, "--dim", 4, "--vocab", 4, "--no-baseline")
+    small = ("--text", "the cat sat", "--layers", 1, "--dim", 4, "--vocab", 4, *BARE)
     few = ("--heads", 1, "--experts", 1, "--head-dim", 2, "--ffn", 2, *small)
     blocks = build(tmp_path / "blocks.xlsx", "llama4", "--precision", "bf16", *few)
     cells = build(tmp_path / "cells.xlsx", "gpt2", "--precision", "fp32", "--formulas", "cells", *small)
@@ -182,7 +183,7 @@ def test_both_engines_round_alike(tmp_path: Path) -> None:
 
 
 def test_static_check_and_wrong_formats(tmp_path: Path) -> None:
-    path = build(tmp_path / "book.xlsx", "llama1", "--precision", "fp16", "--layers", 1, "--no-baseline")
+    path = build(tmp_path / "book.xlsx", "llama1", "--precision", "fp16", "--layers", 1, *BARE)
     assert sheetgen("check", path, "--static").code == 0
     assert sheetgen("build", "llama1", "--precision", "fp8", "-o", tmp_path / "no.xlsx").code == 2
 

@@ -11,6 +11,7 @@ import random
 import time
 from pathlib import Path
 
+import pytest
 from helpers import sheetgen
 
 from sheetgen.model import presets
@@ -50,6 +51,7 @@ def options(draw: random.Random, preset: presets.Preset) -> list[str]:
     return [*found, "--formulas", draw.choice(["blocks", "cells"])]
 
 
+@pytest.mark.slow
 def test_random_models_are_what_numpy_computes(tmp_path: Path) -> None:
     draw = random.Random(os.environ["SHEETGEN_SEED"])  # noqa: S311 - nothing secret
     names = list(presets.all_presets())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import build, cells_of, edited, needs, sheetgen
+from helpers import BARE, build, cells_of, edited, needs, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetgen import engines
@@ -26,9 +26,7 @@ from sheetgen.xlsx.read import Book, Formula, read_book
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(
-        tmp_path_factory.mktemp("report") / "llama1.xlsx", "llama1", "--layers", 2, "--heads", 2, "--no-baseline"
-    )
+    return build(tmp_path_factory.mktemp("report") / "llama1.xlsx", "llama1", "--layers", 2, "--heads", 2, *BARE)
 
 
 def area(book: Book, name: str) -> str:

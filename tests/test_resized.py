@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import build, edited, sheetgen
+from helpers import BARE, build, edited, sheetgen
 
 from sheetgen.proof.check import check_book
 from sheetgen.proof.report import STATIC, Report
@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--vocab",
         "11",
         "--bias",
-        "--no-baseline",
+        *BARE,
         "--text",
     ]
     return build(tmp_path_factory.mktemp("resized") / "book.xlsx", "llama2", *options, "the cat sat on")

@@ -138,6 +138,7 @@ def test_counts_are_the_published_ones(entry: Counted) -> None:
     assert sum(entry.numbers[f"share_{name}"] for name in PARTS) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @by_engines
 @pytest.mark.parametrize("group", all_groups())
 def test_recalculated_counts_are_the_published_ones(group: str, engine: str, tmp_path: Path) -> None:

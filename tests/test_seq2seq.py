@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import build, by_libreoffice, cells_of, edited, right_in_both, sheetgen
+from helpers import BARE, build, by_libreoffice, cells_of, edited, right_in_both, sheetgen
 
 from sheetgen.engines import ENGINES
 from sheetgen.model import presets
@@ -129,6 +129,7 @@ def test_equals_marian() -> None:
     compare(values_of(run(CONFIG, Marian())))
 
 
+@pytest.mark.slow
 def test_its_workbook_equals_marian(tmp_path: Path) -> None:
     preset = presets.find("transformer")
     trace = run(CONFIG, Marian())
@@ -171,7 +172,7 @@ def test_interleaved_positions_are_those_of_the_paper() -> None:
     ],
 )
 def test_sizes_are_options(tmp_path: Path, options: list[str]) -> None:
-    result = sheetgen("check", build(tmp_path / "transformer.xlsx", "transformer", *options, "--no-baseline"))
+    result = sheetgen("check", build(tmp_path / "transformer.xlsx", "transformer", *options, *BARE))
     assert result.code == 0, result.out
 
 
@@ -192,7 +193,7 @@ def test_the_future_of_the_translation_is_hidden_and_all_of_the_sentence_seen() 
 
 
 def test_another_word_of_the_sentence_changes_the_translation(tmp_path: Path) -> None:
-    workbook = build(tmp_path / "transformer.xlsx", "transformer", "--no-baseline")
+    workbook = build(tmp_path / "transformer.xlsx", "transformer", *BARE)
 
     def dog(book: Any) -> None:
         cells_of(book, "encoder__words")[0][1].value = "dog"

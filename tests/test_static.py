@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import build, cells_of, edited, make, needs_libreoffice, sheetgen
+from helpers import BARE, build, cells_of, edited, make, needs_libreoffice, sheetgen
 from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetgen.base.cells import Range
@@ -144,7 +144,7 @@ def test_as_built(built: Path) -> None:
 @pytest.mark.parametrize("preset", ["nsa-lecture", "vit", "transformer", "attention", "qwen3"])
 @pytest.mark.parametrize("style", ["blocks", "cells"])
 def test_other_families_as_built(preset: str, style: str, tmp_path: Path) -> None:
-    path = build(tmp_path / "book.xlsx", preset, "--formulas", style)
+    path = build(tmp_path / "book.xlsx", preset, *BARE, "--formulas", style)
     assert check(path, STATIC).differences == []
 
 

@@ -24,6 +24,8 @@ from sheetgen.trace.ops import Array
 from sheetgen.workbooks import tour
 from sheetgen.xlsx.read import Book, read_book
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tour")]  # its workbooks are built once
+
 TOURS = tour.names()
 Arrays = dict[str, Array]
 

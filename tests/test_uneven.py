@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import Made, build, far, ids, sheetgen
+from helpers import BARE, Made, build, far, ids, sheetgen
 from limited import limited
 from reference import forward
 
@@ -78,10 +78,11 @@ def test_what_nobody_counts_is_not_refused(command: str) -> None:
     assert model(command, Given()).trace.blocks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [*LLAMAS, *OTHERS, "gpt2 --no-bias", "transformer --no-bias", "llama1 --bias"])
 def test_the_workbook_is_equal(command: str, tmp_path: Path) -> None:
     preset, *options = command.split()
-    report = check(build(tmp_path / "book.xlsx", preset, *options, "--no-baseline"))
+    report = check(build(tmp_path / "book.xlsx", preset, *options, *BARE))
     assert report.difference is None, report.difference
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xlsxwriter
-from helpers import BOTH_ENGINES, build, by_libreoffice, cells_of, edited, in_both_styles, right_in_both, sheetgen
+from helpers import BARE, BOTH_ENGINES, build, by_libreoffice, cells_of, edited, in_both_styles, right_in_both, sheetgen
 
 from sheetgen.base.cells import Range
 from sheetgen.engines import ENGINES
@@ -73,7 +73,7 @@ def test_one_changed_detail_is_seen(tmp_path: Path, pixels: Path, field: str, va
     shutil.copytree(GOLDEN, folder)
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(settings | {field: value}), encoding="utf-8")
-    workbook = build(tmp_path / "vit.xlsx", "--from", folder, "--pixels", pixels, "--no-baseline")
+    workbook = build(tmp_path / "vit.xlsx", "--from", folder, "--pixels", pixels, *BARE)
     logits = recomputed(workbook, "formulas", ["logits"])["logits"].astype(float)
     same = field == "patch_size"  # only spelled in another way
     assert np.allclose(logits, expected()["logits"], rtol=1e-9, atol=1e-9) == same
@@ -108,12 +108,12 @@ def test_what_a_checkpoint_cannot_say(tmp_path: Path, changes: dict[str, Any], t
     ],
 )
 def test_sizes_are_options(tmp_path: Path, options: list[str]) -> None:
-    result = sheetgen("check", build(tmp_path / "vit.xlsx", "vit", *options, "--no-baseline"))
+    result = sheetgen("check", build(tmp_path / "vit.xlsx", "vit", *options, *BARE))
     assert result.code == 0, result.out
 
 
 def test_a_pixel_changes_the_probabilities_and_stays_checked(tmp_path: Path) -> None:
-    workbook = build(tmp_path / "vit.xlsx", "vit", "--no-baseline")
+    workbook = build(tmp_path / "vit.xlsx", "vit", *BARE)
 
     def brighten(book: Any) -> None:
         cells_of(book, "image")[4][4].value = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ def test_the_file_is_that_of_xlsxwriter(
 def written(path: Path, sheet: type[Worksheet], numbers: list[float]) -> bytes:
     """A file of these numbers in a row, and of an array formula."""
     with xlsxwriter.Workbook(str(path)) as book:
+        book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC)})  # not the second in which it is written
         page = book.add_worksheet("A", sheet)
         look = book.add_format({"bold": True})
         page.write_numbers(40, 3, numbers, look)
