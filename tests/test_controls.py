@@ -36,6 +36,7 @@ from sheetgen.model.weights import Drawn
 from sheetgen.proof.check import check, check_book
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.recorder import Source
+from sheetgen.trace.tensor import Control
 from sheetgen.xlsx.read import Book, read_book
 
 pytestmark = pytest.mark.xdist_group("controls")  # its workbooks are built once
@@ -81,8 +82,8 @@ def others(made: Made) -> dict[str, list[Live]]:
     """What else each control of a model may hold: its other words, or numbers far from each other."""
     found = {}
     for path, tensor in made.trace.blocks.items():
-        if tensor.kind == "control":
-            limits, own = tensor.settings["limits"], tensor.value[0, 0]
+        if isinstance(tensor, Control):
+            limits, own = tensor.limits, tensor.value[0, 0]
             numbers = (2, 1, 3, 0) if limits.whole else (2.0, 0.5, 10.0)
             values = limits.choices or numbers
             found[path.removeprefix("control.")] = [v for v in values if limits.allows(v) and v != own]
