@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from sheetgen.base.errors import printable
 
@@ -29,4 +28,6 @@ def _row(tag: str, cells: Sequence[object]) -> str:
 
 def _told(text: str) -> str:
     """Signs that mean something to HTML, or steer a terminal, only as signs; long texts cut."""
+    from html import escape  # here, since only notebooks need it
+
     return escape(printable(text if len(text) <= LONG else f"{text[:LONG]}…"))

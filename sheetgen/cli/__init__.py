@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from pathlib import Path
 
 import click
@@ -60,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _our_fault(error: Exception) -> str:
     """What to say of an exception that no user can cause."""
+    import traceback
+
     place = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__}: {error}"[:200]
     return (

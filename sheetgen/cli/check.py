@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -29,6 +28,8 @@ SLOW = 2  # workbooks from which on a progress bar is worth its lines
 @click.option("--mark", type=click.Path(path_type=Path), help="A copy of FILE with the wrong cells marked.")
 def check(files: tuple[Path, ...], engine: str, static: bool, as_json: bool, mark: Path | None) -> None:
     """Recompute workbooks and compare every tensor with NumPy, also after somebody edited them."""
+    import json  # here, as all that the other commands need not start with
+
     from sheetgen.proof import report as reports
     from sheetgen.proof import terminal
     from sheetgen.proof.many import check_all
