@@ -65,7 +65,8 @@ class Case:
     but: tuple[str, ...] = ()
 
 
-IRON = ("ironcalc",)  # no arrays in this function, or no repetition over a larger range
+IRON = ("ironcalc",)  # no arrays in this function
+SPILL = ("ironcalc", "formulon")  # an array is as large as it is: no repetition over a larger range
 FORMULAS = ("formulas", "formulas-model")
 MODEL = ("formulas-model",)
 
@@ -95,9 +96,9 @@ CASES = [
     Case("=0.1+0.2", 0.1 + 0.2),
     Case("={A}", A),
     # repeated over the range
-    Case("={COL}*1", np.repeat(COLUMN, 4, 1), IRON),
-    Case("={ROW_}*1", np.repeat(ROW, 3, 0), IRON),
-    Case("=7", np.full((2, 2), 7.0), IRON),
+    Case("={COL}*1", np.repeat(COLUMN, 4, 1), SPILL),
+    Case("={ROW_}*1", np.repeat(ROW, 3, 0), SPILL),
+    Case("=7", np.full((2, 2), 7.0), SPILL),
     Case("={A}*1", A[:2, :2], MODEL),  # cut off
     # functions of each element
     Case("=EXP({A})", np.exp(A)),
@@ -124,7 +125,7 @@ CASES = [
     Case("=LARGE({A},2)", 0.9),
     Case("=LARGE({A},{COL})", [[1.3], [0.9], [0.6]], IRON),
     Case("=RANK(1,{IDS})", 4),
-    Case("=RANK({IDS},{IDS})", [[1, 4, 3, 1, 5]], IRON),
+    Case("=RANK({IDS},{IDS})", [[1, 4, 3, 1, 5]], SPILL),
     Case("=ROWS({A})*10+COLUMNS({A})", 34),
     Case("=SQRT(ROWS({A}))*{A}", np.sqrt(3) * A),
     Case("=ROW({COL})", COLUMN),
@@ -180,7 +181,7 @@ CASES = [
     Case("={GAPS}", [[1, 0], [0, 2]]),
     Case("=COUNT({GAPS})", 2),
     # errors
-    Case("=MMULT({GAPS},{GAPS})", [["#VALUE!"] * 2] * 2, IRON),
+    Case("=MMULT({GAPS},{GAPS})", [["#VALUE!"] * 2] * 2, SPILL),
     Case("={A}/{ROW_}", [["#DIV/0!", *(row[1:] / ROW[0, 1:])] for row in A]),
     Case("=NA()", "#N/A"),
     Case("=EXP(1000)", "#NUM!"),

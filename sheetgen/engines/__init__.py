@@ -54,6 +54,7 @@ class _Known:
 _ENGINES = {
     "formulas": _Known("formulas", "formulas", "pip install formulas"),
     "libreoffice": _Known("libreoffice", None, "install LibreOffice, so that the command soffice is found"),
+    "formulon": _Known("formulon", "formulon", "pip install 'sheetgen[formulon]'"),
     "ironcalc": _Known("ironcalc", "ironcalc", "pip install ironcalc"),
     "formulas-model": _Known("formulas_model", "formulas", "pip install 'formulas[excel]'", slow=True),
 }
