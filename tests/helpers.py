@@ -41,6 +41,13 @@ PRESETS = ("llama1", "llama2", "llama3", "llama4")
 RED = "FFFFC7C7"  # as openpyxl tells the fill of a trainable cell
 BARE = ("--no-baseline", "--theme", "plain")  # options of build where only numbers are asked for
 
+# Functions that Excel 2016, Google Sheets, LibreOffice and the package formulas compute alike.
+AGREED = {
+    *("MMULT", "TRANSPOSE", "EXP", "LN", "SQRT", "SIN", "COS", "TANH", "NORMSDIST", "INT", "MOD", "ABS", "ROUND"),
+    *("SUM", "SUMSQ", "SUMPRODUCT", "MAX", "MIN", "COUNT", "ROWS", "COLUMNS", "INDEX", "MATCH"),
+    *("IF", "IFERROR", "ISNA", "AND", "OR"),
+}
+
 
 def installed(name: str) -> bool:
     """Whether an engine, or a package that not everyone has, is here."""

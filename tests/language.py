@@ -113,7 +113,7 @@ def unknown(text: str, catalogue: Catalogue, known: set[str]) -> set[str]:
 
 def in_the_code() -> set[str]:
     """The texts of all tables: also those that only other options than a preset's show."""
-    found = {op.math for op in OPS.values() if WORDS.search(op.math)}
+    found = {op.math for op in OPS.values() if isinstance(op.math, str) and WORDS.search(op.math)}
     found |= {text for row in BLOCKS.values() for text in (row.title, row.sentence) if text}
     found |= {*AXES.values(), *(f"Unit: {row.unit}." for row in BLOCKS.values() if row.unit)}
     found |= {*baseline.COSTS, *baseline.COSTS.values()}

@@ -118,7 +118,7 @@ def products_off_their_factors(made: Made, layout: Layout) -> list[str]:
     found = []
     for path, tensor in made.trace.blocks.items():
         for product in parts_of(tensor):
-            if product.op != "matmul":
+            if product.op.axes != "product":
                 continue
             place = layout.places[path]
             left, right = product.operands

@@ -205,7 +205,7 @@ def test_frames_fold_and_streams_run_from_the_embedding_to_the_last_addition(pre
     taken = np.zeros((made.layout.bottom + 1, made.layout.right + 2), dtype=bool)
     for place in made.layout.places.values():
         taken[place.top : place.bottom + 1, place.left : place.right + 1] = True
-    joins = [path for path, t in made.trace.blocks.items() if t.name in ("mid", "added", "out") and t.op == "add"]
+    joins = [path for path, t in made.trace.blocks.items() if t.name in ("mid", "added", "out") and t.op.joins]
     drawn = [row for stream in made.layout.streams for row in stream.joins]
     assert sorted(drawn) == sorted(made.layout.places[path].top for path in joins)
     for stream in made.layout.streams:
@@ -312,7 +312,7 @@ def test_the_map_draws_every_part_and_nothing_twice(preset: str) -> None:
     titles = [cell.value for cell in drawn.cells if cell.link]
     missing = [f.title for f in frames(drawn.trace.root) if part_name(f) not in titles]
     assert missing == []
-    additions = [t for t in drawn.trace.blocks.values() if t.name in ("mid", "added", "out") and t.op == "add"]
+    additions = [t for t in drawn.trace.blocks.values() if t.name in ("mid", "added", "out") and t.op.joins]
     assert [cell.value for cell in drawn.cells].count("⊕") == len(additions)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xlsxwriter
-from helpers import BOTH_ENGINES, far
+from helpers import AGREED, BOTH_ENGINES, far
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ from sheetgen.model.weights import Drawn
 from sheetgen.sheet.formula import CellFormula, formulas_of
 from sheetgen.trace import tensor as t
 from sheetgen.trace.limits import Limits
-from sheetgen.trace.ops import OPS, Array
+from sheetgen.trace.ops import MINUS_INFINITY, OPS, Array, Nature
 from sheetgen.trace.recorder import Trace
 from sheetgen.trace.tensor import Block, Tensor, apply
 from sheetgen.xlsx.read import Book, Formula, Sheet
@@ -180,6 +181,10 @@ OTHERS = [
     Case("choose", t.choose, (MASK, X, UP)),
     Case("some columns", lambda x: x.slice_columns(1, 3) * 1.0, (X,)),
     Case("join", lambda a, b: t.join([a, b]), (X, UP[:, :2])),
+    Case("join of results, doubled", lambda a, b: t.join([a + 1.0, b]) * 2.0, (X, UP[:, :2])),
+    Case("stack of results, doubled", lambda a, b: t.stack([a + 1.0, b]) * 2.0, (X, UP[:2])),
+    Case("a column times a block", lambda g, x: g.slice_columns(1, 2) * x, (X, UP)),
+    Case("a sum, transposed, doubled", lambda a, b: (a + b).T * 2.0, (X, UP)),
     Case("flatten", lambda x: t.flatten(x, 2, 1), (X,)),
     Case("patches", lambda x: t.patches(x, 1, 2), (np.arange(16.0).reshape(4, 4),)),
     Case("masked", t.masked, (MASK, X)),
@@ -300,26 +305,96 @@ def lay(number: int, case: Case) -> Laid:
 LAID = [lay(number, case) for number, case in enumerate(CASES)]
 
 
-@pytest.mark.parametrize("op", [t.sum_rows, t.max_rows, t.mean_rows, t.mean_square, t.rows_of, lambda x: x[0]])
-def test_what_reads_cells_needs_a_name(op: Any) -> None:
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.of_cells])
+def test_what_reads_cells_needs_a_name(name: str) -> None:
     with Trace(Drawn(0, "byhand", {})):
         x = block_of("x", X)
         with pytest.raises(ValueError, match="name first"):
-            op(x * 2.0)
+            apply(name, x * 2.0)
 
 
-def test_every_operation_is_among_the_cases() -> None:
-    used = set()
+def results() -> dict[str, list[Tensor]]:
+    """All results among the cases, of each operation."""
+    found: dict[str, list[Tensor]] = {}
 
     def collect(tensor: Tensor) -> None:
-        used.add(tensor.op)
+        found.setdefault(tensor.op.name, []).append(tensor)
         for operand in tensor.operands:
             collect(operand)
 
     with Trace(Drawn(0, "byhand", {})):
-        for case in CASES:
-            collect(case.equation(*(block_of(f"{id(case)}_{i}", block) for i, block in enumerate(case.blocks))))
-    assert set(OPS) - used == set()
+        for number, case in enumerate(CASES):
+            collect(case.equation(*(block_of(f"x{number}_{i}", block) for i, block in enumerate(case.blocks))))
+    return found
+
+
+RESULTS = results()
+
+
+def test_every_operation_is_among_the_cases() -> None:
+    assert set(OPS) - set(RESULTS) == set()
+
+
+def nature_of(block: Block) -> Nature:
+    """What the numbers of a block happen to be; of others than 0 and 1 the format is said to hold them."""
+    if block.value.dtype == object:
+        return Nature.HELD
+    if np.isin(block.value, (0, 1)).all():
+        return Nature.ONE_HOT if (block.value.sum(axis=0) <= 1).all() else Nature.SWITCH
+    return Nature.WHOLE if (block.value == np.round(block.value)).all() else Nature.HELD
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_what_an_operation_gives_is_what_it_says(name: str) -> None:
+    for result in RESULTS[name]:
+        nature, value = t.nature(result, nature_of), result.value
+        if value.dtype == object:
+            assert nature is Nature.HELD, "words are not rounded"
+            continue
+        value = value[np.isfinite(value)]  # ∞ · 0 is no number
+        if nature <= Nature.SWITCH:
+            assert np.isin(value, (0, 1)).all(), result
+        if nature <= Nature.WHOLE:
+            assert (value == np.round(value)).all(), result
+        if nature is Nature.HELD and name != "rounded":  # no number that was not there before, but 0 and −∞
+            before = [number for operand in result.operands for number in operand.value.flat]
+            assert np.isin(value, [*before, 0.0, MINUS_INFINITY]).all(), result
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_an_operation_says_its_fields_as_they_are(name: str) -> None:
+    """What can be seen in its results is what its entry says, and the other way round."""
+    op, found = OPS[name], RESULTS[name]
+    values = [(result.value, [operand.value for operand in result.operands]) for result in found]
+    assert op.moves <= all({*value.flat} <= {n for x in operands for n in x.flat} for value, operands in values)
+    assert op.copies == (name != "number" and all(len(xs) == 1 and np.array_equal(v, xs[0]) for v, xs in values))
+    assert op.reduces <= all(value.shape[0] == 1 for value, _ in values)
+    for axis, along in enumerate(("rows", "columns")):
+        joined = all(v.shape[axis] == sum(x.shape[axis] for x in xs) for v, xs in values if len(xs) > 1)
+        assert (op.along == along) == (op.moves and joined and any(len(xs) > 1 for _, xs in values)), along
+    if op.ties:
+        for result in found:
+            sets = op.ties(1e-9, *(operand.value for operand in result.operands))
+            assert all(word in alike for word, alike in zip(result.value.flat, sets.flat, strict=True))
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_the_words_of_an_operation_name_its_operands(name: str) -> None:
+    op = OPS[name]
+    assert op.note.endswith((".", ")")), op.note
+    for result in RESULTS[name]:
+        names = [f"operand {i}" for i in range(len(result.operands))]
+        words = op.words(names, result.settings)
+        assert words
+        if name in ("rounded", "likeliest"):  # the others are what everybody knows: the format, the vocabulary
+            names = names[:1]
+        if not op.runs_on:  # that is about all of them
+            assert [each for each in names if each not in words] == []
+
+
+def test_formulas_call_only_what_all_programs_agree_on() -> None:
+    texts = [formula.text for laid in LAID for _, formulas in laid.formulas.values() for formula in formulas]
+    assert {called for text in texts for called in re.findall(r"([A-Z][A-Z0-9.]*)\(", text)} - AGREED == set()
 
 
 def test_a_control_chooses_between_whole_blocks() -> None:

@@ -89,7 +89,7 @@ def test_rounding_in_every_family(preset: str) -> None:
     for path in steps:
         np.testing.assert_array_equal(made.values[path], as_format(made.values[path], "fp16"))
     for path, block in made.trace.blocks.items():
-        if not path.startswith((f"{TWIN}.", "effect.")) and block.op != "rounded":
+        if not path.startswith((f"{TWIN}.", "effect.")) and not block.op.mark:
             passed_by = [b.path for b in block.blocks_used() if f"{b.path}{ENDING}" in made.values]
             assert not passed_by, (path, passed_by)
     assert made.trace.parameters() == plain.trace.parameters()
@@ -227,7 +227,7 @@ def test_precision_of_a_checkpoint(tmp_path: Path) -> None:
 def test_a_rounded_block_is_made_of_one_block() -> None:
     """What it is the rounding of, and the three cells that tell the format."""
     made = make("mixtral", precision="fp16")
-    steps = [t for t in made.trace.blocks.values() if t.op == "rounded"]
+    steps = [t for t in made.trace.blocks.values() if t.op.mark]
     for step in steps:
         first, *cells = step.blocks_used()
         assert isinstance(first, Tensor)

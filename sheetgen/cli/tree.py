@@ -52,7 +52,7 @@ class _Map:
         line: list[Text] = []
         for item in [*frame.items, None]:
             if isinstance(item, Block):
-                if item.op != "rounded":  # a step after the block that it rounds
+                if not item.op.mark:  # a step after the block that it rounds
                     line.append(self.block(item))
                 continue
             if line:

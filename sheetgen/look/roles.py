@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from sheetgen.text.blocks import ROUNDED, Colour, entry
+from sheetgen.trace.ops import Nature
 from sheetgen.trace.recorder import Frame
 from sheetgen.trace.roles import Role
-from sheetgen.trace.tensor import Block, Tensor
+from sheetgen.trace.tensor import Block, Tensor, nature
 
 FrameKind = Literal["layer", "attention", "head", "feed_forward", "expert", "router", "input", "output", "other"]
 
@@ -18,7 +19,7 @@ def colour_of(tensor: Block) -> Colour:
         return "input"
     if tensor.kind != "computed":
         return tensor.kind
-    if tensor.op == "rounded":
+    if tensor.op.mark:
         inner = tensor.operands[0]
         return colour_of(inner) if isinstance(inner, Block) and inner.kind == "computed" else "activation"
     if ".router." in f".{tensor.path}.":
@@ -74,11 +75,11 @@ def number_format(tensor: Block) -> str:
         return "@"
     if tensor.kind == "weight":
         return "0.0###"
-    if tensor.op == "link" and isinstance(tensor.operands[0], Block):
+    if tensor.op.copies and isinstance(tensor.operands[0], Block):
         return number_format(tensor.operands[0])
     if number := entry(tensor).number:
         return number
-    if tensor.op == "rounded":
+    if tensor.op.mark:
         return ROUNDED
     if tensor.kind != "computed" or _counts(tensor):
         return "General"
@@ -86,7 +87,8 @@ def number_format(tensor: Block) -> str:
 
 
 def _counts(tensor: Tensor) -> bool:
-    """Whether it holds whole numbers by its nature: ids, ranks, masks of 0 and 1."""
-    if tensor.op == "mul":
-        return all(not isinstance(operand, Block) and _counts(operand) for operand in tensor.operands)
-    return tensor.op in ("lookup", "rank", "equal", "less", "less_equal")
+    """Whether its formula alone tells that it holds whole numbers: ids, ranks, masks of 0 and 1, a product of such."""
+    whole = nature(tensor, lambda _block: Nature.FREE) <= Nature.WHOLE
+    return whole and (
+        isinstance(tensor.op.gives, Nature) or all(not isinstance(x, Block) and _counts(x) for x in tensor.operands)
+    )

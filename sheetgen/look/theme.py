@@ -87,7 +87,7 @@ class Theme:
         number = number or number_format(tensor)
         if self.bare:
             return {"num_format": number}
-        if tensor.op == "complaints":  # a text that runs on over the cells to its right
+        if tensor.op.runs_on:  # a text that runs on over the cells to its right
             return self.text("MESSAGE")
         group = colour_of(tensor)
         fill = self.fills[group]
@@ -107,7 +107,7 @@ class Theme:
 
     def outline(self, tensor: Block, sides: str) -> Look:
         """What a cell at these sides of a block (of "left right top bottom") has besides."""
-        if tensor.op == "complaints":
+        if tensor.op.runs_on:
             return {}
         group = colour_of(tensor)
         look = dict.fromkeys(sides.split(), OUTER[group])

@@ -19,6 +19,7 @@ import numpy as np
 
 from sheetgen.base.errors import InputError
 from sheetgen.model.controls import Controls
+from sheetgen.trace.ops import Nature
 from sheetgen.trace.recorder import Trace, scope, section, unrounded
 from sheetgen.trace.roles import Role
 from sheetgen.trace.tensor import (
@@ -30,6 +31,7 @@ from sheetgen.trace.tensor import (
     equal,
     less_equal,
     mean_square,
+    nature,
     number,
     sqrt,
     when,
@@ -41,10 +43,6 @@ ENDING = "_rounded"
 TWIN = "full"  # path of the frame in which the model is computed without rounding
 EFFECT = "effect"
 COMPARED: tuple[Role, ...] = ("layer", "memory", "logits", "probabilities")
-
-# What only moves numbers, and what has whole numbers as its result: programs keep those as integers.
-MOVES = {"link", "rows", "columns", "stack", "join", "transpose", "flatten", "patches"}
-WHOLE = {"equal", "less", "less_equal", "lookup", "rank", "size", "floor"}
 
 
 def declare(precision: str, c: Controls) -> None:
@@ -61,55 +59,28 @@ class Rounding:
     bits: Tensor
     smallest: Tensor  # normal number; below it the steps get no finer
     beyond: Tensor  # the least number that is rounded to infinity
-    held: set[Tensor] = field(default_factory=set)  # blocks that need no rounding
+    natures: dict[Block, Nature] = field(default_factory=dict)
 
     def __call__(self, block: Block) -> Block:
         """The block that all others compute with."""
-        if block.value.dtype == object or self.holds(block):
-            self.held.add(block)
+        if block.value.dtype == object or self.nature(block) <= Nature.HELD:
             return block
         with unrounded():
             where: Where = "left" if block.where == "left" else "below"
-            rounded = self.of(block, f"{block.name}{ENDING}", where, block.starts_at)
-        self.held.add(rounded)
-        return rounded
+            return self.of(block, f"{block.name}{ENDING}", where, block.starts_at)
 
     def of(self, x: Tensor, name: str, where: Where = "below", starts_at: int = 0) -> Block:
         """x as the format holds it: a block. Any shape → same shape."""
         return apply("rounded", x, self.bits, self.smallest, self.beyond).named(name, where, starts_at)
 
-    def holds(self, tensor: Tensor) -> bool:
-        """Whether the format holds its numbers as they are: rounded before, whole, or one of such."""
-        if tensor in self.held:
-            return True
-        if isinstance(tensor, Block) and tensor.kind != "computed":
-            return tensor.kind in ("constant", "text")
-        if tensor.op in WHOLE:
-            return True
-        if tensor.op == "number":
-            return float(tensor.value[0, 0]).is_integer()
-        if _is_switch(tensor):
-            return True
-        if tensor.op == "sum":  # of ones: a count
-            return _is_switch(tensor.operands[0])
-        if tensor.op in MOVES:
-            return all(map(self.holds, tensor.operands))
-        if tensor.op in ("masked", "choose", "when"):
-            return all(map(self.holds, tensor.operands[1:]))
-        if tensor.op == "mul":  # by 0 or 1
-            return all(map(self.holds, tensor.operands)) and any(map(_is_switch, tensor.operands))
-        if tensor.op == "matmul":  # picks a column for each word
-            return self.holds(tensor.operands[0]) and tensor.operands[1].op == "equal"
-        return False
-
-
-def _is_switch(tensor: Tensor) -> bool:
-    """Whether it is 0 or 1 everywhere: a comparison, a control's factor, a product of such."""
-    if tensor.op in ("equal", "less", "less_equal"):
-        return True
-    if tensor.op == "when":
-        return all(part.op == "number" and part.value[0, 0] in (0, 1) for part in tensor.operands[1:])
-    return tensor.op in ("mul", "link") and all(map(_is_switch, tensor.operands))
+    def nature(self, block: Block) -> Nature:
+        """What its numbers are: those that this format holds as they are need no rounding."""
+        if block not in self.natures:
+            if block.kind == "computed":
+                self.natures[block] = nature(block, self.nature)
+            else:
+                self.natures[block] = Nature.HELD if block.kind in ("constant", "text") else Nature.FREE
+        return self.natures[block]
 
 
 def begin(trace: Trace, precision: str, c: Controls) -> None:
@@ -141,7 +112,7 @@ def _of_format(name: str, which: int, precision: str, c: Controls) -> Tensor:
 
 def refuse_without_effect(trace: Trace) -> None:
     """Raise InputError when a model has nothing that a format could round."""
-    if not any(tensor.op == "rounded" for tensor in trace.blocks.values()):
+    if not any(tensor.op.mark for tensor in trace.blocks.values()):
         raise InputError("this model has whole numbers only, there is nothing to round: leave out --precision")
 
 

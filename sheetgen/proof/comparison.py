@@ -24,7 +24,7 @@ from sheetgen.sheet.layout import Label, Layout
 from sheetgen.sheet.names import MAP, MODEL
 from sheetgen.sheet.pages.map import mirrors
 from sheetgen.sheet.workbook import workbook_path
-from sheetgen.trace.ops import OPS, Array
+from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.trace.roles import ON_STREAM
 from sheetgen.trace.tensor import Block, Tensor
@@ -263,7 +263,7 @@ def _frames(frame: Frame, above: str = "") -> Iterator[tuple[str, Frame]]:
 
 def _as_likely(found: Array, tensor: Tensor) -> Array:
     """Where the most probable word is another one than the model's, but just as probable: the last digit decides."""
-    words = _likeliest(tensor)
+    words = _as_good(tensor)
     if words is None:
         return np.zeros(found.shape, dtype=bool)
     return np.array(
@@ -271,18 +271,14 @@ def _as_likely(found: Array, tensor: Tensor) -> Array:
     )
 
 
-def _likeliest(tensor: Tensor) -> Array | None:
-    """The set of words that are most probable to within the tolerance, cell by cell; None for any other tensor."""
-    if tensor.op in ("link", "transpose", "rows", "columns"):
-        inner = _likeliest(tensor.operands[0])
-        return None if inner is None else OPS[tensor.op].numpy(inner, **tensor.settings)
-    if tensor.op != "likeliest":
+def _as_good(tensor: Tensor) -> Array | None:
+    """For each cell the set of values that are as good, when the last digit decides; None for any other tensor."""
+    if tensor.op.ties:
+        return tensor.op.ties(TOLERANCE, *(operand.value for operand in tensor.operands))
+    if not tensor.op.moves or len(tensor.operands) > 1:
         return None
-    probs, vocabulary = (operand.value for operand in tensor.operands)
-    sets = np.empty((1, probs.shape[1]), dtype=object)
-    for column, p in enumerate(probs.T):
-        sets[0, column] = set(vocabulary.ravel()[p >= p.max() - TOLERANCE])
-    return sets
+    inner = _as_good(tensor.operands[0])
+    return None if inner is None else tensor.op.numpy(inner, **tensor.settings)
 
 
 def _compare_values(found: Array, expected: Array) -> tuple[float, Array]:

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sheetgen.base.cells import Range, column_name, sheet_prefix
-from sheetgen.base.text import literal
 from sheetgen.model.choices import Style
-from sheetgen.trace.ops import ALL, OPS, PRODUCT, Array, Index
-from sheetgen.trace.tensor import Block, Tensor
+from sheetgen.trace.ops import ALL, PRODUCT, Array, Index
+from sheetgen.trace.tensor import Block, Tensor, apply
 
 
 @dataclass(frozen=True)
@@ -44,20 +42,11 @@ class _Operand:
         return self.tensor.columns
 
     def at(self, rows: Index, columns: Index, binding: int = 0) -> str:
-        tensor = self.tensor
-        if tensor.op == "number":
-            value = float(tensor.value[0, 0])
-            return f"({literal(value)})" if value < 0 and binding > PRODUCT else literal(value)
-        if isinstance(tensor, Block):
-            return self._reference(self.places[tensor.path], rows, columns)
-        if tensor.op == "rows" and isinstance(tensor.operands[0], Block):
-            start, stop = tensor.settings["start"], tensor.settings["stop"]
-            base = self.places[tensor.operands[0].path].part(slice(start, stop), ALL)
-            return self._reference(base, rows, columns)
-        if tensor.op == "stack":
-            return self._reference(_joined(tensor, self.places), rows, columns)
-        text = expression(tensor, self.places, self.sheet, self.fixed, rows, columns)
-        return f"({text})" if OPS[tensor.op].binding < binding else text
+        if self.tensor.in_cells:
+            return self._reference(_cells_of(self.tensor, self.places), rows, columns)
+        text = expression(self.tensor, self.places, self.sheet, self.fixed, rows, columns)
+        binds = min(self.tensor.op.binding, PRODUCT) if text.startswith("-") else self.tensor.op.binding
+        return f"({text})" if binds < binding else text
 
     def _reference(self, place: Range, rows: Index, columns: Index) -> str:
         rows = 0 if place.rows == 1 and isinstance(rows, int) else rows
@@ -75,13 +64,15 @@ class ApartError(ValueError):
     """Blocks that one reference should cover do not stand right under each other."""
 
 
-def _joined(stack: Tensor, places: Mapping[str, Range]) -> Range:
-    """The one range of parts that stand right under each other, such as a block and its row of ones."""
-    parts = [places[part.path] for part in stack.operands if isinstance(part, Block)]
-    for upper, lower in itertools.pairwise(parts):
-        if (upper.bottom + 1, upper.left, upper.right) != (lower.top, lower.left, lower.right):
-            raise ApartError(f"{' and '.join(map(str, stack.operands))} do not stand under each other")
-    return Range(parts[0].sheet, parts[0].top, parts[0].left, parts[-1].bottom, parts[-1].right)
+def _cells_of(tensor: Tensor, places: Mapping[str, Range]) -> Range:
+    """Where a tensor that is `in_cells` stands."""
+    if isinstance(tensor, Block):
+        return places[tensor.path]
+    assert tensor.op.range is not None
+    found = tensor.op.range(*(_cells_of(operand, places) for operand in tensor.operands), **tensor.settings)
+    if found is None:
+        raise ApartError(f"{' and '.join(map(str, tensor.operands))} do not stand under each other")
+    return found
 
 
 def expression(
@@ -89,25 +80,24 @@ def expression(
 ) -> str:
     """The formula of some cells of `tensor`, without '='."""
     views = [_Operand(operand, places, sheet, fixed) for operand in tensor.operands]
-    return OPS[tensor.op].formula(rows, columns, *views, **tensor.settings)
+    return tensor.op.formula(rows, columns, *views, **tensor.settings)
 
 
 def formulas_of(tensor: Tensor, place: Range, places: Mapping[str, Range], style: Style) -> Iterator[CellFormula]:
     """The formulas that fill `place` with `tensor`, in reading order."""
-    if tensor.op in ("stack", "join"):
+    if tensor.op.along:
         at = 0
         for part in tensor.operands:
-            link = Tensor(part.value, "link", (part,))
-            size = part.rows if tensor.op == "stack" else part.columns
+            size = part.rows if tensor.op.along == "rows" else part.columns
             here = slice(at, at + size)
-            area = place.part(here, ALL) if tensor.op == "stack" else place.part(ALL, here)
-            yield from formulas_of(link, area, places, style)
+            area = place.part(here, ALL) if tensor.op.along == "rows" else place.part(ALL, here)
+            yield from formulas_of(apply("link", part) if part.in_cells else part, area, places, style)
             at += size
         return
     if style == "blocks" and _fills_blocks(tensor):
         for part in parts_of(tensor):
             # Excel takes the branch as it is: a number instead of a block would fill one cell of it.
-            if part.op in ("when", "positive") and any(branch.shape != part.shape for branch in part.operands[1:]):
+            if part.op.whole_branches and any(branch.shape != part.shape for branch in part.operands[1:]):
                 raise ValueError(f"{tensor}: what a control chooses between must have the whole shape of the block")
         text = expression(tensor, places, place.sheet, False, ALL, ALL)
         # One cell needs no array, unless the formula computes over arrays inside.
@@ -123,16 +113,16 @@ def formulas_of(tensor: Tensor, place: Range, places: Mapping[str, Range], style
 
 
 def parts_of(tensor: Tensor) -> Iterator[Tensor]:
-    """The operations that the formula of `tensor` spells out: its own and those of its unnamed operands."""
+    """The operations that the formula of `tensor` spells out: its own and those of operands that stand in no cells."""
     yield tensor
     for operand in tensor.operands:
-        if not isinstance(operand, Block) and operand.op != "number":
+        if not operand.in_cells:
             yield from parts_of(operand)
 
 
 def _fills_blocks(tensor: Tensor) -> bool:
-    return all(OPS[part.op].spread == "block" for part in parts_of(tensor))
+    return all(part.op.spread == "block" for part in parts_of(tensor))
 
 
 def _computes_arrays(tensor: Tensor) -> bool:
-    return any(OPS[part.op].array for part in parts_of(tensor))
+    return any(part.op.array for part in parts_of(tensor))

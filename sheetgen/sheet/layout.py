@@ -154,7 +154,7 @@ def _streams(trace: Trace, layout: Layout) -> Iterator[Stream]:
             continue
         inside = path.removesuffix(trace[path].name)
         blocks = {p: t for p, t in trace.blocks.items() if p.startswith(inside) and t.role in ON_STREAM}
-        joins = tuple(layout.places[p].top for p, t in blocks.items() if t.op == "add")
+        joins = tuple(layout.places[p].top for p, t in blocks.items() if t.op.joins)
         if joins:
             bottom = max(layout.places[p].bottom for p in blocks)
             line = Range(layout.sheet, first.top, layout.end + 1, bottom, layout.end + 1)

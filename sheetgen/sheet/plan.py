@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sheetgen.sheet.formula import parts_of
-from sheetgen.trace.ops import OPS
 from sheetgen.trace.recorder import Frame
 from sheetgen.trace.tensor import Block
 
@@ -126,7 +125,7 @@ class _Planner:
 
     def place(self, block: Block, source: Slot | None) -> None:
         """Under its source, beside it, or below it."""
-        if source and any(OPS[part.op].reduces for part in parts_of(block) if part.op):
+        if source and any(part.op.reduces for part in parts_of(block)):
             self.stand_under(source, block)
         elif source and block.where == "beside":
             band, lane = self.band_of[source], source.lane + 1
@@ -158,11 +157,13 @@ class _Planner:
     def source(self, block: Block) -> Slot | None:
         """The slot of this frame that a block follows: its right-hand factor, else the latest block it uses."""
         for product in parts_of(block):
-            if product.op == "matmul" and product.operands[1] in self.slot_of:
+            if product.op.axes == "product" and product.operands[1] in self.slot_of:
                 return self.slot_of[product.operands[1]]
         used = [each for each in block.blocks_used() if each in self.slot_of]
         order = list(self.slot_of)
-        if block.where == "below" and block.op != "matmul":  # a sum of what stands side by side goes on at the left
+        if (
+            block.where == "below" and block.op.axes != "product"
+        ):  # a sum of what stands side by side goes on at the left
             return min((self.slot_of[each] for each in used), key=lambda slot: slot.lane, default=None)
         if used:
             return self.slot_of[max(used, key=order.index)]
@@ -173,6 +174,6 @@ class _Planner:
     def left_factor(self, block: Block) -> Slot | None:
         """The slot of a left-hand factor that is itself computed here (V in V·pattern): the product stands level."""
         for product in parts_of(block):
-            if product.op == "matmul" and product.operands[0] in self.slot_of:
+            if product.op.axes == "product" and product.operands[0] in self.slot_of:
                 return self.slot_of[product.operands[0]]
         return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 from sheetgen.base.lang import tr
-from sheetgen.base.text import literal
 from sheetgen.model.rounding import ENDING
 from sheetgen.text.blocks import AXES, entry
-from sheetgen.trace.ops import ATOM, OPS
+from sheetgen.trace.ops import ATOM
 from sheetgen.trace.recorder import Frame
 from sheetgen.trace.tensor import Block, Control, Tensor
 
@@ -17,8 +16,8 @@ def title_of(tensor: Block) -> str:
     """Short name of a block."""
     if tensor.kind == "control":
         return tensor.name
-    if tensor.op == "rounded" and isinstance(tensor.operands[0], Block):
-        return f"≈ {title_of(tensor.operands[0])}"
+    if tensor.op.mark and isinstance(tensor.operands[0], Block):
+        return f"{tensor.op.mark} {title_of(tensor.operands[0])}"
     return tr(entry(tensor).title) or tensor.name
 
 
@@ -34,8 +33,8 @@ def shape_of(tensor: Block) -> str:
 
 def sentence_of(tensor: Block) -> str:
     """What the block is and why; empty for a tensor that nobody has described."""
-    if tensor.op == "rounded":
-        return tr(OPS["rounded"].note)
+    if tensor.op.mark:
+        return tr(tensor.op.note)
     told = tr(entry(tensor).sentence)
     return told.format(tensor.part) if isinstance(tensor, Control) and tensor.part else told
 
@@ -57,30 +56,18 @@ def note_of(tensor: Block, paper: str) -> str:
     return "\n".join(told)
 
 
-CHOICES = ("when", "positive", "choose")  # in formulas a call of IF; in words they bind weakest
-
-
 def equation_of(tensor: Tensor, frame: Frame | None = None) -> str:
     """The equation over the names of the operands: `SiLU(gate) ⊙ up`."""
     frame = tensor.frame if isinstance(tensor, Block) else frame
     names = []
     for operand in tensor.operands:
-        if operand.op == "number":
-            names.append(literal(float(operand.value[0, 0])))
-        elif isinstance(operand, Block):
+        if isinstance(operand, Block):
             names.append(_seen_from(frame, operand))
         else:
             inner = equation_of(operand, frame)
-            loose = OPS[operand.op].binding < OPS[tensor.op].binding != ATOM or operand.op in CHOICES
+            loose = operand.op.phrase or operand.op.binding < tensor.op.binding != ATOM
             names.append(f"({inner})" if loose else inner)
-    if tensor.op == "complaints":
-        return "what is wrong with the controls"
-    if tensor.op in ("largest", "smallest"):
-        return f"{'max' if tensor.op == 'largest' else 'min'}({', '.join(names)})"
-    if tensor.op in ("stack", "join"):
-        sign = "; " if tensor.op == "stack" else ", "
-        return f"[{sign.join(names if len(names) < 4 else [names[0], '…', names[-1]])}]"
-    return tr(OPS[tensor.op].math).format(*names, **tensor.settings)
+    return tensor.op.words(names, tensor.settings)
 
 
 def _seen_from(frame: Frame | None, operand: Block) -> str:
@@ -90,4 +77,4 @@ def _seen_from(frame: Frame | None, operand: Block) -> str:
     inner = path.removeprefix(scope) if scope and path.startswith(scope) else ""
     if "." not in inner:
         return title_of(operand)
-    return f"≈ {inner.removesuffix(ENDING)}" if operand.op == "rounded" else inner
+    return f"{operand.op.mark} {inner.removesuffix(ENDING)}" if operand.op.mark else inner

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sheetgen.base.lang import tr
+from sheetgen.base.text import literal
 
 Live = float | str  # what a control holds
 
@@ -41,8 +42,8 @@ class Limits:
         """True in the sheet when the cell holds what is allowed."""
         if self.choices:
             return "OR(" + ",".join(f'{cell}="{word}"' for word in self.choices) + ")"
-        rules = [f"COUNT({cell})=1", f"{cell}>={_decimal(self.low)}"]
-        rules += [f"{cell}<={_decimal(self.high)}"] if self.high < math.inf else []
+        rules = [f"COUNT({cell})=1", f"{cell}>={literal(self.low)}"]
+        rules += [f"{cell}<={literal(self.high)}"] if self.high < math.inf else []
         rules += [f"INT({cell})={cell}"] if self.whole else []
         return f"IFERROR(AND({','.join(rules)}),FALSE)"
 
@@ -68,7 +69,3 @@ def _hint() -> str:
 
 def _complaint(name: str, limit: Limits) -> str:
     return f"✗ {tr(f'{name} {limit.rule}.')} "
-
-
-def _decimal(value: float) -> str:
-    return repr(int(value)) if value == int(value) else f"{value:f}".rstrip("0")

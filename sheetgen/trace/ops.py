@@ -1,4 +1,4 @@
-"""The table of operations: for each its NumPy rule, its spreadsheet formula and its words.
+"""The table of operations: all that is asked of an operation stands in its one entry.
 
 Every array has two dimensions, features × tokens; a scalar is 1×1. A formula is built from views of the
 operands (`View`), so that one entry serves a whole block (`MMULT(C10:G13,J4:S8)`) and a single cell
@@ -8,14 +8,19 @@ operands (`View`), so that one entry serves a whole block (`MMULT(C10:G13,J4:S8)
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from enum import IntEnum
+from typing import Any, Literal, NoReturn, Protocol
 
 import numpy as np
 
+from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
+from sheetgen.base.lang import tr
+from sheetgen.base.text import literal
 from sheetgen.trace.limits import Limits, complaints, complaints_formula
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -29,6 +34,36 @@ MINUS_INFINITY = -1e9  # a masked score: EXP of it is exactly 0, and no engine o
 COMPARE, SUM, PRODUCT, POWER, ATOM = 1, 3, 4, 5, 9
 
 
+class Nature(IntEnum):
+    """What numbers are by their nature; each is a case of those after it."""
+
+    ONE_HOT = 0  # 0 or 1, with a single 1 in a column: where an id is that of the row
+    SWITCH = 1  # 0 or 1
+    WHOLE = 2  # ids, ranks, sizes: programs keep them as integers
+    HELD = 3  # numbers that a format holds as they are: given so, or rounded before; and words
+    FREE = 4
+
+
+def moved(*parts: Nature, **_settings: Any) -> Nature:
+    """Of an operation that only moves the numbers of its operands. Rows and columns of a one-hot need not be one."""
+    return max(Nature.SWITCH, *parts)
+
+
+def _of_the_chosen(_condition: Nature, *choices: Nature, **_settings: Any) -> Nature:
+    return max(choices)
+
+
+def _of_a_product(a: Nature, b: Nature) -> Nature:
+    """Times 0 or 1: the same number, or none."""
+    return max(a, b) if min(a, b) <= Nature.SWITCH else Nature.FREE
+
+
+def _of_a_number(value: float) -> Nature:
+    if value in (0, 1):
+        return Nature.SWITCH
+    return Nature.WHOLE if value.is_integer() else Nature.FREE
+
+
 class View(Protocol):
     """An operand as a formula sees it."""
 
@@ -39,31 +74,73 @@ class View(Protocol):
         """These rows and columns; an axis of length 1 is broadcast."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Op:
     """One operation.
 
+    Its values:
     numpy:   operands (and keyword settings) → value; raises ValueError when the shapes do not fit.
+    gives:   what its numbers are by nature; or a function of that of its operands (and the settings).
+    ties:    (tolerance, *operands) → for each cell the set of results that are as good, when the last digit decides.
+    axes:    whose rows and columns the result has: those of each operand, of a product, …
+
+    Its formula:
     formula: (row, column, views, **settings) → text without '='.
-    math:    the equation in words, over the operands' names.
-    note:    one sentence for a newcomer.
+    binding: how strongly its outermost sign binds; an operand that binds less gets parentheses.
     spread:  what one formula can fill: the whole "block", or only a "cell" (a reduction, a lookup).
     array:   True when even a formula for one cell computes over arrays and must be entered as an array formula.
-    axes:    whose rows and columns the result has: those of each operand, of a product, …
     of_cells: True when its formula reads a range of cells, so that its first operand must be a block.
+    cuts:    True when its result is some rows or columns of its operand, which may be read as cells.
+    whole_branches: True when its operands but the first must have the whole shape of the block that they fill.
+    along:   a block is filled operand by operand, one after the other along this axis, each by links.
+    range:   (ranges of its operands, **settings) → the one range where its numbers stand already, so that what reads it
+             refers to that; None when they do not stand together.
+
+    Its words and looks:
+    math:    the equation in words, over the operands' names (and the settings); a function when they are not so many.
+    note:    one sentence for a newcomer.
+    phrase:  True when its words bind weaker than any sign: as an operand they stand in parentheses.
+    mark:    what stands before the title of its operand, when it is no block of its own but a step after that one.
+    copies:  True when it shows again what another block has computed.
+    joins:   True when it is drawn as ⊕, where it adds to the residual stream.
     reduces: True when each column becomes one number: its block is a row under the block it sums up.
+    runs_on: True when it is a sentence, which runs on over the cells to its right.
     """
 
+    name: str
     numpy: Callable[..., Array]
     formula: Callable[..., str]
-    math: str
+    math: str | Callable[..., str]
     note: str
     binding: int = ATOM
+    gives: Nature | Callable[..., Nature] = Nature.FREE
+    ties: Callable[..., Array] | None = None
+    axes: Literal["each", "product", "transpose", "columns", "scalar"] = "each"
     spread: Literal["block", "cell"] = "block"
     array: bool = False
-    axes: Literal["each", "product", "transpose", "columns", "scalar"] = "each"
-    reduces: bool = False
     of_cells: bool = False
+    cuts: bool = False
+    whole_branches: bool = False
+    along: Literal["rows", "columns"] | None = None
+    range: Callable[..., Range | None] | None = None
+    phrase: bool = False
+    mark: str = ""
+    copies: bool = False
+    joins: bool = False
+    reduces: bool = False
+    runs_on: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether it only moves the numbers of its operands."""
+        return self.gives is moved
+
+    def words(self, names: Sequence[str], settings: Mapping[str, Any]) -> str:
+        """The equation over the names of its operands, in the language of the workbook."""
+        return self.math(*names, **settings) if callable(self.math) else tr(self.math).format(*names, **settings)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def _each(template: str, *needs: int) -> Callable[..., str]:
@@ -90,8 +167,9 @@ def _matmul(row: Index, column: Index, a: View, b: View) -> str:
 
 
 def _transpose(row: Index, column: Index, view: View) -> str:
-    part = view.at(column, row)
-    return part if isinstance(row, int) and isinstance(column, int) else f"TRANSPOSE({part})"
+    if isinstance(row, int) and isinstance(column, int):
+        return view.at(column, row, ATOM)
+    return f"TRANSPOSE({view.at(column, row)})"
 
 
 def _rows(row: Index, column: Index, view: View, start: int, stop: int) -> str:
@@ -99,7 +177,50 @@ def _rows(row: Index, column: Index, view: View, start: int, stop: int) -> str:
 
 
 def _columns(row: Index, column: Index, view: View, start: int, stop: int) -> str:
-    return view.at(row, slice(start, stop) if isinstance(column, slice) else start + column)
+    if isinstance(column, slice):
+        return view.at(row, slice(start, stop))
+    return view.at(row, start if stop - start == 1 else start + column)  # a single column is broadcast
+
+
+def _stacked(row: Index, column: Index, *parts: View) -> str:
+    """One cell: the part it is in."""
+    assert isinstance(row, int)
+    for part in parts:
+        if row < part.rows:
+            return part.at(row, column, ATOM)
+        row -= part.rows
+    raise IndexError("no part has this row")
+
+
+def _joined(row: Index, column: Index, *parts: View) -> str:
+    """One cell: the part it is in."""
+    assert isinstance(column, int)
+    for part in parts:
+        if column < part.columns:
+            return part.at(row, column, ATOM)
+        column -= part.columns
+    raise IndexError("no part has this column")
+
+
+def _under_each_other(*parts: Range) -> Range | None:
+    """The range of parts that stand right under each other, such as a block and its row of ones."""
+    for upper, lower in itertools.pairwise(parts):
+        if (upper.bottom + 1, upper.left, upper.right) != (lower.top, lower.left, lower.right):
+            return None
+    return Range(parts[0].sheet, parts[0].top, parts[0].left, parts[-1].bottom, parts[-1].right)
+
+
+def _nothing(*_: object, **_settings: object) -> NoReturn:
+    raise TypeError("nothing computes what is given")
+
+
+def _listed(sign: str) -> Callable[..., str]:
+    """All operands, or the first and the last, in brackets."""
+
+    def words(*names: str) -> str:
+        return f"[{sign.join(names if len(names) < 4 else [names[0], '…', names[-1]])}]"
+
+    return words
 
 
 @functools.cache
@@ -176,8 +297,12 @@ def _likeliest(_row: Index, column: Index, probs: View, vocabulary: View) -> str
     return f"INDEX({vocabulary.at(ALL, ALL)},MATCH(MAX({p}),{p},0))"
 
 
-def _number(_row: Index, _column: Index, value: float) -> str:
-    return repr(int(value)) if value == int(value) else repr(value)
+def _ties(tolerance: float, probs: Array, vocabulary: Array) -> Array:
+    """The words that are most probable to within the tolerance. [n, T], the n words → sets [1, T]."""
+    sets = np.empty((1, probs.shape[1]), dtype=object)
+    for column, p in enumerate(probs.T):
+        sets[0, column] = set(vocabulary.ravel()[p >= p.max() - tolerance])
+    return sets
 
 
 def _normal_cdf(x: Array) -> Array:
@@ -233,177 +358,262 @@ def _complaints(row: Index, column: Index, *controls: View, limits: Sequence[tup
     return complaints_formula([control.at(row, column) for control in controls], limits)
 
 
-OPS: dict[str, Op] = {
-    "add": Op(np.add, _each("{0}+{1}", SUM, SUM), "{0} + {1}", "Element by element, the two are added.", SUM),
-    "sub": Op(np.subtract, _each("{0}-{1}", SUM, PRODUCT), "{0} − {1}", "The second is taken from the first.", SUM),
-    "mul": Op(
+# What is no result of an operation: nobody asks how it is computed.
+GIVEN = Op("given", _nothing, _nothing, "", "Nothing computes it.")
+
+_ALL = (
+    Op(
+        "number",
+        lambda value: np.array([[value]]),
+        lambda _row, _column, value: literal(value),
+        literal,
+        "A number in the formula itself.",
+        gives=_of_a_number,
+    ),
+    Op(
+        "add",
+        np.add,
+        _each("{0}+{1}", SUM, SUM),
+        "{0} + {1}",
+        "Element by element, the two are added.",
+        SUM,
+        joins=True,
+    ),
+    Op("sub", np.subtract, _each("{0}-{1}", SUM, PRODUCT), "{0} − {1}", "The second is taken from the first.", SUM),
+    Op(
+        "mul",
         np.multiply,
         _each("{0}*{1}", PRODUCT, PRODUCT),
         "{0} ⊙ {1}",
         "Element by element, the two are multiplied; a single row, column or number is used for all.",
         PRODUCT,
+        gives=_of_a_product,
     ),
-    "div": Op(
+    Op(
+        "div",
         np.divide,
         _each("{0}/{1}", PRODUCT, POWER),
         "{0} / {1}",
         "Each number is divided by its divisor.",
         PRODUCT,
     ),
-    "pow": Op(np.power, _each("{0}^{1}", ATOM, ATOM), "{0}^{1}", "The first to the power of the second.", POWER),
-    "sqrt": Op(np.sqrt, _each("SQRT({0})"), "√({0})", "The square root of each number."),
-    "exp": Op(np.exp, _each("EXP({0})"), "exp({0})", "e to the power of each number: always positive."),
-    "log": Op(np.log, _each("LN({0})"), "ln({0})", "The natural logarithm of each number."),
-    "cos": Op(np.cos, _each("COS({0})"), "cos({0})", "The cosine of each angle (radians)."),
-    "sin": Op(np.sin, _each("SIN({0})"), "sin({0})", "The sine of each angle (radians)."),
-    "floor": Op(np.floor, _each("INT({0})"), "⌊{0}⌋", "Each number without its fraction."),
-    "sigmoid": Op(
+    Op("pow", np.power, _each("{0}^{1}", ATOM, ATOM), "{0}^{1}", "The first to the power of the second.", POWER),
+    Op("sqrt", np.sqrt, _each("SQRT({0})"), "√({0})", "The square root of each number."),
+    Op("exp", np.exp, _each("EXP({0})"), "exp({0})", "e to the power of each number: always positive."),
+    Op("log", np.log, _each("LN({0})"), "ln({0})", "The natural logarithm of each number."),
+    Op("cos", np.cos, _each("COS({0})"), "cos({0})", "The cosine of each angle (radians)."),
+    Op("sin", np.sin, _each("SIN({0})"), "sin({0})", "The sine of each angle (radians)."),
+    Op("floor", np.floor, _each("INT({0})"), "⌊{0}⌋", "Each number without its fraction.", gives=Nature.WHOLE),
+    Op(
+        "sigmoid",
         _sigmoid,
         _each("1/(1+EXP(0-{0}))", PRODUCT),
         "σ({0})",
         "The logistic function 1/(1+e⁻ˣ): between 0 and 1.",
         PRODUCT,
     ),
-    "silu": Op(
+    Op(
+        "silu",
         lambda x: x * _sigmoid(x),
         _each("{0}/(1+EXP(0-{0}))", POWER),
         "SiLU({0})",
         "x·σ(x): about 0 for negative x, about x for positive x.",
         PRODUCT,
     ),
-    "relu": Op(
+    Op(
+        "relu",
         lambda x: np.maximum(x, 0.0),
         _each("IF({0}>0,{0},0)", SUM),
         "max({0}, 0)",
         "Negative numbers become 0.",
     ),
-    "relu2": Op(
+    Op(
+        "relu2",
         lambda x: np.maximum(x, 0.0) ** 2,
         _each("IF({0}>0,{0},0)^2", SUM),
         "max({0}, 0)²",
         "Negative numbers become 0, the others their square.",
         POWER,
     ),
-    "gelu": Op(
+    Op(
+        "gelu",
         lambda x: x * _normal_cdf(x),
         _each("{0}*NORMSDIST({0})", PRODUCT),
         "{0}·Φ({0})",
         "GELU, exact: x times the normal distribution's Φ(x).",
         PRODUCT,
     ),
-    "gelu_tanh": Op(
+    Op(
+        "gelu_tanh",
         lambda x: 0.5 * x * (1 + np.tanh(GELU_TANH * (x + 0.044715 * x**3))),
         _each(f"0.5*{{0}}*(1+TANH({GELU_TANH!r}*({{0}}+0.044715*{{0}}^3)))", ATOM),
         "½·{0}·(1 + tanh(√(2/π)·({0} + 0.044715·{0}³)))",
         "GELU by its usual approximation with tanh.",
         PRODUCT,
     ),
-    "less_equal": Op(
+    Op(
+        "less_equal",
         lambda a, b: (a <= b).astype(float),
         _each("1*({0}<={1})", SUM, SUM),
         "[{0} ≤ {1}]",
         "1 where it holds, else 0.",
         PRODUCT,
+        gives=Nature.SWITCH,
     ),
-    "equal": Op(
+    Op(
+        "equal",
         lambda a, b: (a == b).astype(float),
         _each("1*({0}={1})", SUM, SUM),
         "[{0} = {1}]",
         "1 where both are equal, else 0.",
         PRODUCT,
+        gives=Nature.ONE_HOT,
     ),
-    "less": Op(
+    Op(
+        "less",
         lambda a, b: (a < b).astype(float),
         _each("1*({0}<{1})", SUM, SUM),
         "[{0} < {1}]",
         "1 where it holds, else 0.",
         PRODUCT,
+        gives=Nature.SWITCH,
     ),
-    "masked": Op(
+    Op(
+        "masked",
         lambda mask, x: np.where(mask == 1, x, MINUS_INFINITY),
         _each("IF({0}=1,{1},-1E+9)", SUM),
         "{1} where {0} = 1, else −∞",
         "Where the mask is 0 the score becomes minus infinity (here −10⁹), so that its weight is exactly 0.",
+        gives=lambda _mask, x: max(Nature.HELD, x),
     ),
-    "choose": Op(
+    Op(
+        "choose",
         _choose_numpy,
         _each("IF({0}=1,{1},{2})", SUM),
         "{1} where {0} = 1, else {2}",
         "One or the other, element by element.",
+        gives=_of_the_chosen,
+        phrase=True,
     ),
-    "when": Op(
+    Op(
+        "when",
         _when_numpy,
         _when,
         "{1} if {0} is {word}, else {2}",
         "One or the other, as the control says.",
+        gives=_of_the_chosen,
+        whole_branches=True,
+        phrase=True,
     ),
-    "positive": Op(
+    Op(
+        "positive",
         lambda condition, yes, no: np.asarray(np.where(condition > 0, yes, no)),
         _each("IF({0}>0,{1},{2})", SUM),
         "{1} if {0} > 0, else {2}",
         "One or the other.",
+        whole_branches=True,
+        phrase=True,
     ),
-    "largest": Op(
+    Op(
+        "largest",
         lambda *parts: np.asarray(functools.reduce(np.maximum, parts)),
         _list("MAX"),
-        "",  # spelled by `words`
+        lambda *names: f"max({', '.join(names)})",
         "The largest of them.",
         spread="cell",
     ),
-    "smallest": Op(
+    Op(
+        "smallest",
         lambda *parts: np.asarray(functools.reduce(np.minimum, parts)),
         _list("MIN"),
-        "",  # spelled by `words`
+        lambda *names: f"min({', '.join(names)})",
         "The smallest of them.",
         spread="cell",
     ),
-    "rounded": Op(
+    Op(
+        "rounded",
         _rounded_numpy,
         _rounded,
         "{0} rounded",
         "As a real model keeps it: the nearest numbers that the format can hold; of two equally near the even one.",
         PRODUCT,
+        gives=Nature.HELD,
+        mark="≈",
     ),
-    "complaints": Op(
+    Op(
+        "complaints",
         _complaints_numpy,
         _complaints,
-        "",
+        lambda *_names, **_limits: "what is wrong with the controls",
         "A hint, and what is wrong with the controls.",
         SUM,
         spread="cell",
         axes="scalar",
+        gives=Nature.HELD,
+        runs_on=True,
     ),
-    "link": Op(lambda x: x.copy(), _each("{0}"), "{0}", "The same numbers, shown where they are used."),
-    "matmul": Op(
+    Op(
+        "link",
+        lambda x: x.copy(),
+        _each("{0}", ATOM),
+        "{0}",
+        "The same numbers, shown where they are used.",
+        gives=moved,
+        copies=True,
+    ),
+    Op(
+        "matmul",
         np.matmul,
         _matmul,
         "{0} · {1}",
         "Each cell is the dot product of the row to its left and the column above it.",
         array=True,
         axes="product",
+        gives=lambda a, b: a if b is Nature.ONE_HOT else Nature.FREE,
     ),
-    "transpose": Op(
+    Op(
+        "transpose",
         lambda x: x.T.copy(),
         _transpose,
         "{0}ᵀ",
         "Rows and columns change places.",
         axes="transpose",
+        gives=moved,
     ),
-    "rows": Op(
-        lambda x, start, stop: x[start:stop], _rows, "{0}[{start}]", "Some rows of it.", axes="columns", of_cells=True
+    Op(
+        "rows",
+        lambda x, start, stop: x[start:stop],
+        _rows,
+        "{0}[{start}]",
+        "Some rows of it.",
+        axes="columns",
+        of_cells=True,
+        gives=moved,
+        cuts=True,
+        range=lambda x, start, stop: x.part(slice(start, stop), ALL),
     ),
-    "columns": Op(
-        lambda x, start, stop: x[:, start:stop], _columns, "{0}[:, {start}]", "Some columns of it.", of_cells=True
+    Op(
+        "columns",
+        lambda x, start, stop: x[:, start:stop],
+        _columns,
+        "{0}[:, {start}]",
+        "Some columns of it.",
+        of_cells=True,
+        gives=moved,
+        cuts=True,
     ),
-    "patches": Op(
+    Op(
+        "patches",
         _patches_numpy,
         _patches,
         "patches of {0}",
         "Each column is one square of the image, read row by row.",
         spread="cell",
         of_cells=True,
+        gives=moved,
     ),
-    "flatten": Op(
+    Op(
+        "flatten",
         _flatten_numpy,
         _flatten,
         "blocks of {length} columns of {0}",
@@ -411,16 +621,20 @@ OPS: dict[str, Op] = {
         spread="cell",
         axes="scalar",
         of_cells=True,
+        gives=moved,
     ),
-    "size": Op(
+    Op(
+        "size",
         lambda x: np.array([[float(x.shape[0])]]),
         lambda _row, _column, view: f"ROWS({view.at(ALL, ALL)})",
         "rows({0})",
         "How many rows it has.",
         axes="scalar",
         of_cells=True,
+        gives=Nature.WHOLE,
     ),
-    "shape": Op(
+    Op(
+        "shape",
         lambda x: np.array([[f"{x.shape[0]}×{x.shape[1]}"]], dtype=object),
         lambda _row, _column, view: 'ROWS({0})&"×"&COLUMNS({0})'.format(view.at(ALL, ALL)),
         "shape of {0}",
@@ -428,16 +642,20 @@ OPS: dict[str, Op] = {
         SUM,
         axes="scalar",
         of_cells=True,
+        gives=Nature.HELD,
     ),
-    "count": Op(
+    Op(
+        "count",
         lambda *parts: np.array([[float(sum(part.size for part in parts))]]),
         lambda _row, _column, *views: f"COUNT({','.join(view.at(ALL, ALL) for view in views)})",
-        "",  # no block of a model is made by it
+        lambda *names: f"count({', '.join(names)})",
         "How many numbers these blocks hold.",
         axes="scalar",
         of_cells=True,
+        gives=Nature.WHOLE,
     ),
-    "sum": Op(
+    Op(
+        "sum",
         lambda x: x.sum(axis=0, keepdims=True),
         _column("SUM({0})"),
         "Σ {0}",
@@ -446,8 +664,10 @@ OPS: dict[str, Op] = {
         axes="columns",
         reduces=True,
         of_cells=True,
+        gives=lambda x: Nature.WHOLE if x <= Nature.SWITCH else Nature.FREE,
     ),
-    "max": Op(
+    Op(
+        "max",
         lambda x: x.max(axis=0, keepdims=True),
         _column("MAX({0})"),
         "max {0}",
@@ -457,7 +677,8 @@ OPS: dict[str, Op] = {
         reduces=True,
         of_cells=True,
     ),
-    "mean": Op(
+    Op(
+        "mean",
         lambda x: x.sum(axis=0, keepdims=True) / len(x),
         _column("SUM({0})/ROWS({0})"),
         "mean({0})",
@@ -468,7 +689,8 @@ OPS: dict[str, Op] = {
         reduces=True,
         of_cells=True,
     ),
-    "mean_square": Op(
+    Op(
+        "mean_square",
         lambda x: (x * x).sum(axis=0, keepdims=True) / len(x),
         _column("SUMSQ({0})/ROWS({0})"),
         "mean({0}²)",
@@ -479,28 +701,40 @@ OPS: dict[str, Op] = {
         reduces=True,
         of_cells=True,
     ),
-    "rank": Op(
+    Op(
+        "rank",
         _rank_numpy,
         _rank,
         "rank of {0}",
         "How many entries of the column are larger (or equal and further up): 0 is the first.",
         SUM,
         spread="cell",
+        gives=Nature.WHOLE,
     ),
-    "stack": Op(
+    Op(
+        "stack",
         lambda *parts: np.concatenate(parts, axis=0),
-        lambda *_: "",  # never asked: a block is written part by part, an unnamed stack is one range (see `formula`)
-        "",  # spelled by `words`
+        _stacked,
+        _listed("; "),
         "The parts, one below the other.",
         axes="columns",
+        gives=moved,
+        spread="cell",
+        along="rows",
+        range=_under_each_other,
     ),
-    "join": Op(
+    Op(
+        "join",
         lambda *parts: np.concatenate(parts, axis=1),
-        lambda *_: "",  # never asked: a block is written part by part
-        "",  # spelled by `words`
+        _joined,
+        _listed(", "),
         "The parts, side by side.",
+        gives=moved,
+        spread="cell",
+        along="columns",
     ),
-    "lookup": Op(
+    Op(
+        "lookup",
         _lookup_numpy,
         _lookup,
         "position of {0} in {1}",
@@ -509,15 +743,19 @@ OPS: dict[str, Op] = {
         spread="cell",
         array=True,
         axes="columns",
+        gives=Nature.WHOLE,
     ),
-    "known": Op(
+    Op(
+        "known",
         lambda ids: np.full(ids.shape, "✓", dtype=object),
         _each('IF(ISNA({0}),"✗","✓")'),
         "{0} found?",
         "✗ marks a word that is not in the vocabulary.",
         spread="cell",
+        gives=Nature.HELD,
     ),
-    "likeliest": Op(
+    Op(
+        "likeliest",
         _likeliest_numpy,
         _likeliest,
         "word with the largest {0}",
@@ -526,5 +764,8 @@ OPS: dict[str, Op] = {
         axes="columns",
         reduces=True,
         of_cells=True,
+        gives=Nature.HELD,
+        ties=_ties,
     ),
-}
+)
+OPS = {op.name: op for op in _ALL}

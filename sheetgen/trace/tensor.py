@@ -10,7 +10,7 @@ import numpy as np
 
 from sheetgen.base.errors import InputError
 from sheetgen.trace.limits import Limits, Live
-from sheetgen.trace.ops import OPS, Array
+from sheetgen.trace.ops import GIVEN, OPS, Array, Nature, Op
 from sheetgen.trace.recorder import Frame, running
 from sheetgen.trace.roles import Role
 
@@ -33,7 +33,7 @@ class Tensor:
     """Two dimensions, features × tokens: the result of an operation, inside the formula of the block that uses it."""
 
     value: Array
-    op: str = ""
+    op: Op = GIVEN
     operands: tuple[Tensor, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     axes: Axes = ("", "")
@@ -56,7 +56,12 @@ class Tensor:
     @property
     def name(self) -> str:
         """Its operation; of a block the last part of its path."""
-        return self.op
+        return self.op.name
+
+    @property
+    def in_cells(self) -> bool:
+        """Whether one range holds its numbers already: a block, some rows of one, blocks under each other."""
+        return self.op.range is not None and all(operand.in_cells for operand in self.operands)
 
     @property
     def T(self) -> Tensor:  # noqa: N802 - as NumPy calls it
@@ -80,7 +85,7 @@ class Tensor:
         trace = running()
         tensor = apply("link", self) if isinstance(self, Block) else self
         first = trace.first(name)
-        if first is not None and first.op == tensor.op and first.blocks_used() == tensor.blocks_used():
+        if first is not None and first.op is tensor.op and first.blocks_used() == tensor.blocks_used():
             return first  # it would be the same once more
         return trace.kept(
             trace.add(
@@ -178,6 +183,10 @@ class Block(Tensor):
     role: Role | None = None  # what it means, where code acts on it
 
     @property
+    def in_cells(self) -> bool:
+        return True
+
+    @property
     def name(self) -> str:
         return self.path.rpartition(".")[2]
 
@@ -205,18 +214,19 @@ def apply(op: str, *operands: Tensor | float, axes: Axes | None = None, **settin
 
     `axes` are those of its operands, as the operation says, unless they are given.
     """
+    rule = OPS[op]
     tensors = tuple(x if isinstance(x, Tensor) else number(x) for x in operands)
-    if OPS[op].of_cells and not _of_a_block(tensors[0]):
+    if rule.of_cells and not _of_a_block(tensors[0]):
         raise ValueError(f"{op} reads cells: give {tensors[0]} a name first")
-    if max(t.rows for t in tensors) * max(t.columns for t in tensors) > MAX_CELLS:
+    if max((t.rows for t in tensors), default=1) * max((t.columns for t in tensors), default=1) > MAX_CELLS:
         raise InputError(f"{op} of {' and '.join(map(str, tensors))} is beyond any sheet: choose smaller sizes")
     try:
         # As in the sheet, an overflow or a division by zero concerns the cells it happens in, not the whole run.
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            value = OPS[op].numpy(*(t.value for t in tensors), **settings)
+            value = rule.numpy(*(t.value for t in tensors), **settings)
     except ValueError as error:
         raise ShapeError(f"{op} does not fit {' and '.join(map(str, tensors))}") from error
-    return Tensor(value, op, tensors, settings, axes or _axes(OPS[op].axes, tensors))
+    return Tensor(value, rule, tensors, settings, axes or _axes(rule.axes, tensors))
 
 
 def stands_here(tensor: Tensor) -> bool:
@@ -226,7 +236,16 @@ def stands_here(tensor: Tensor) -> bool:
 
 def _of_a_block(tensor: Tensor) -> bool:
     """Whether its cells are those of a block, or some rows or columns of one."""
-    return isinstance(tensor, Block) or (tensor.op in ("rows", "columns") and _of_a_block(tensor.operands[0]))
+    return isinstance(tensor, Block) or (tensor.op.cuts and _of_a_block(tensor.operands[0]))
+
+
+def nature(tensor: Tensor, of_block: Callable[[Block], Nature]) -> Nature:
+    """What its numbers are by nature, by that of the blocks that it is computed from."""
+    gives = tensor.op.gives
+    if isinstance(gives, Nature):
+        return gives
+    operands = (of_block(x) if isinstance(x, Block) else nature(x, of_block) for x in tensor.operands)
+    return gives(*operands, **tensor.settings)
 
 
 def _axes(rule: str, operands: tuple[Tensor, ...]) -> Axes:
@@ -243,7 +262,7 @@ def _axes(rule: str, operands: tuple[Tensor, ...]) -> Axes:
 
 def number(value: float) -> Tensor:
     """A number written into the formula itself."""
-    return Tensor(np.array([[float(value)]]), "number")
+    return apply("number", value=float(value))
 
 
 def leaf(

@@ -82,8 +82,7 @@ def _signature(trace: Trace, path: str) -> Any:
 
 def _operation(tensor: Tensor) -> Any:
     operands = tuple(t.path if isinstance(t, Block) else _operation(t) for t in tensor.operands)
-    number = float(tensor.value[0, 0]) if tensor.op == "number" else None
-    return tensor.op, number, operands, tuple(sorted((key, str(value)) for key, value in tensor.settings.items()))
+    return tensor.op.name, operands, tuple(sorted((key, str(value)) for key, value in tensor.settings.items()))
 
 
 # --- why ---------------------------------------------------------------------------------------------------------
@@ -245,7 +244,7 @@ def _looks(tensor: Block | None) -> tuple[str, ...]:
         return ()
     told = _starred(equation(tensor))
     for read in tensor.blocks_used():
-        stored = read.operands[0] if read.op == "rounded" else read
+        stored = read.operands[0] if read.op.mark else read
         if isinstance(stored, Block) and stored.role == "embedding":  # layer 0 reads it, the others what is called out
             told = told.replace(stored.name, "out")
     return shape_of(tensor), told, tensor.kind

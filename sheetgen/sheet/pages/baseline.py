@@ -159,8 +159,8 @@ def _weights(blocks: Sequence[Block]) -> list[Block]:
 
 def _computed(blocks: Sequence[Block]) -> list[Block]:
     """Blocks of numbers that are new: links and rounded ones only show again what stands elsewhere."""
-    shown_again = ("link", "rounded")
-    return [b for b in blocks if b.kind == "computed" and b.op not in shown_again and b.value.dtype != object]
+    made = (block for block in blocks if block.kind == "computed" and not block.op.copies and not block.op.mark)
+    return [block for block in made if block.value.dtype != object]
 
 
 def _cached(blocks: Sequence[Block]) -> list[Block]:
@@ -169,7 +169,7 @@ def _cached(blocks: Sequence[Block]) -> list[Block]:
 
 def _products(blocks: Sequence[Block]) -> list[tuple[Block, Tensor]]:
     """The matrix products in the formulas of these blocks: (block, product)."""
-    return [(block, part) for block in _computed(blocks) for part in parts_of(block) if part.op == "matmul"]
+    return [(block, part) for block in _computed(blocks) for part in parts_of(block) if part.op.axes == "product"]
 
 
 def _costs(blocks: Sequence[Block]) -> list[int]:

@@ -65,9 +65,9 @@ def items_of(trace: Trace, frame: Frame) -> Iterator[list[MapBox] | Frame | Bloc
             else:
                 collect()
                 boxes.append(_box_of_frame(trace, item, frame))
-        elif item.op == "rounded":  # a step on the way, no part of the model
+        elif item.op.mark:  # a step on the way, no part of the model
             continue
-        elif item.role in ON_STREAM and item.op == "add":
+        elif item.role in ON_STREAM and item.op.joins:
             yield from row()
             yield item
         elif item.role != "skip":  # that is the residual stream, drawn as its line
@@ -91,7 +91,7 @@ def parameters_of(blocks: list[Block]) -> Line | None:
 def _box_of_blocks(blocks: list[Block]) -> MapBox:
     """Blocks that stand between frames, such as a norm: named by what comes out of them."""
     made = [block for block in blocks if block.kind == "computed"]
-    result = next((block for block in reversed(made) if block.op != "link"), (made or blocks)[-1])
+    result = next((block for block in reversed(made) if not block.op.copies), (made or blocks)[-1])
     kind: FrameKind = "attention" if result.role == "attention" else "other"
     title = title_of(result)
     return MapBox(title, kind, result, sentence_of(result), title, _roles(blocks), _lines(blocks, result))
