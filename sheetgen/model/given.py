@@ -115,8 +115,10 @@ def _vocabulary(
     for word in words:
         first.setdefault(word.lower(), word)
     distinct, size = list(first.values()), values["vocab_size"]
-    if not isinstance(size, int) or not 1 <= size <= MAX_ROWS:
+    if not isinstance(size, int) or size < 1:
         return distinct, {}  # the family refuses such a size in its own words
+    if size > MAX_ROWS:
+        raise InputError(f"a sheet has {MAX_ROWS:,} rows, but vocab_size is {size:,}: choose smaller sizes")
     if "vocab_size" in chosen and size < len(distinct):
         raise InputError(
             f"the sentence has {len(distinct)} different words, but vocab_size is {size}: "
