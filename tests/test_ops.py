@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.engines import ENGINES
+from sheetgen.engines.formulas import COMPUTED
 from sheetgen.engines.values import Values
 from sheetgen.model.choices import Style
 from sheetgen.model.weights import Drawn
@@ -395,6 +396,7 @@ def test_the_words_of_an_operation_name_its_operands(name: str) -> None:
 def test_formulas_call_only_what_all_programs_agree_on() -> None:
     texts = [formula.text for laid in LAID for _, formulas in laid.formulas.values() for formula in formulas]
     assert {called for text in texts for called in re.findall(r"([A-Z][A-Z0-9.]*)\(", text)} - AGREED == set()
+    assert AGREED <= COMPUTED
 
 
 def test_a_control_chooses_between_whole_blocks() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sheetgen.base.errors import InputError
-from sheetgen.model import rounding as precision
+from sheetgen.model import rounding
 from sheetgen.model.choices import Precision
 from sheetgen.model.controls import Controls
 from sheetgen.model.given import SENTENCE, Inputs
@@ -64,7 +64,7 @@ class Config:
         with scope("control", "Controls: change one, the model follows"):
             made = Controls(self.controls)
             self.declare(made)
-            precision.declare(self.precision, made)
+            rounding.declare(self.precision, made)
             made.close()
         return made
 
@@ -137,13 +137,13 @@ def run(config: Config, source: Source) -> Trace:
     with Trace(source) as trace:
         controls = config.live()
         if config.rounds:
-            precision.begin(trace, config.precision, controls)
+            rounding.begin(trace, config.precision, controls)
         config.forward(controls)
-        if config.rounds and config.precision != precision.FULL:
-            precision.refuse_without_effect(trace)
-            with precision.once_more(trace):
+        if config.rounds and config.precision != rounding.FULL:
+            rounding.refuse_without_effect(trace)
+            with rounding.once_more(trace):
                 config.forward(controls)
-            precision.compare(trace)
+            rounding.compare(trace)
     return trace
 
 
