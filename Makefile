@@ -9,7 +9,7 @@ UV ?= uv
 PYTEST := pytest -n auto --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick coverage package test-wheel test-oldest test-newest test-hf lint format types generated gallery benchmark same-bytes fuzz kills mutations words random
+.PHONY: help install demo test quick coverage package test-wheel test-oldest test-newest test-hf lint format types generated docs gallery benchmark same-bytes fuzz kills mutations words random
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ types: ## Check the types.
 
 generated: ## Rebuild the committed workbooks in generated/, byte for byte.
 	for preset in $(PRESETS); do sheetgen build $$preset -o generated/$$preset.xlsx --force || exit 1; done
+
+docs: ## Write docs/cli.md anew from what --help says.
+	$(PYTHON) docs/cli.py
 
 gallery: ## Draw every preset's Map and Model into docs/gallery (needs LibreOffice).
 	$(PYTHON) docs/gallery/rebuild.py

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import runpy
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +71,18 @@ def test_every_command_is_in_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     missing = [f"sheetgen {name}" for name in commands if f"sheetgen {name}" not in readme]
     assert not missing, f"README does not tell of {', '.join(missing)}"
+
+
+def test_the_page_about_the_command_line_is_what_help_says() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "cli.py"))["page"]()
+    assert made == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), "run make docs"
+
+
+def test_the_page_about_the_library_is_true(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testfile(str(ROOT / "docs" / "api.md"), module_relative=False)
+    assert tried > 5
+    assert not failed
 
 
 def test_every_package_is_in_the_wheel() -> None:
