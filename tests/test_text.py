@@ -16,7 +16,7 @@ from sheetgen.sheet.layout import lay_out
 from sheetgen.text.blocks import AXES, BLOCKS, entry, keys_of
 from sheetgen.text.equation import sentence_of, title_of
 from sheetgen.trace.recorder import Trace, section
-from sheetgen.trace.roles import Role, asked_column
+from sheetgen.trace.roles import Role
 from sheetgen.trace.tensor import Block, constant
 
 # What shows the blocks that the presets as they are do not have.
@@ -82,4 +82,4 @@ def test_what_a_block_means_is_not_asked_of_its_name() -> None:
     assert [stream.joins for stream in layout.streams] == [(layout.places["later"].top,)]
     assert layout.streams[0].range.bottom == layout.places["end"].bottom
     assert kind_of(trace["end"].frame) == "feed_forward"
-    assert asked_column(trace, 3) == 2
+    assert trace.asked_column(3) == 2

@@ -11,7 +11,6 @@ from rich.tree import Tree
 from sheetgen.text.equation import shape_of
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Frame, Trace
-from sheetgen.trace.roles import asked_column
 from sheetgen.trace.tensor import Block
 
 TOP = 3  # choices that are shown of a prediction
@@ -107,13 +106,13 @@ class _Map:
     def numbers(self, tensor: Block) -> Array | None:
         """The column of the token; None when a cell of it holds no number."""
         value = self.values.get(tensor.path)
-        column = None if value is None else value[:, asked_column(self.trace, value.shape[1])].tolist()
+        column = None if value is None else value[:, self.trace.asked_column(value.shape[1])].tolist()
         if column is None or any(isinstance(cell, bool) or not isinstance(cell, int | float) for cell in column):
             return None
         return np.array(column, dtype=float)
 
     def token(self, tensor: Block) -> str:
-        return self.name(tensor.axes[1], asked_column(self.trace, tensor.columns))
+        return self.name(tensor.axes[1], self.trace.asked_column(tensor.columns))
 
     def name(self, axis: str, index: int) -> str:
         """What stands at this place of an axis: a word, with its number where it is there twice, or a number."""

@@ -156,6 +156,11 @@ class Trace:
             if tensor.value.dtype != object and not np.isfinite(tensor.value).all():
                 raise InputError(f"{path} becomes too large, or no number: {remedy}")
 
+    def asked_column(self, columns: int) -> int:
+        """The column of the token that is asked what comes out, of so many: the last, if the head reads no other."""
+        asked = next((block for block in self.blocks.values() if block.role == "asked"), None)
+        return columns - 1 if asked is None else int(asked.settings["start"])
+
     def parameters(self) -> int:
         """How many trainable numbers the model has."""
         return sum(t.value.size for t in self.blocks.values() if t.kind == "weight")

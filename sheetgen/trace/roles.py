@@ -6,10 +6,7 @@ blocks what it likes. What a reader is told of a block and how it is shown is no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:  # a block has a role; roles know blocks by name only
-    from sheetgen.trace.recorder import Trace
+from typing import Literal
 
 Role = Literal[
     "sentence",  # the words that the model reads, one per token
@@ -34,9 +31,3 @@ Role = Literal[
     "asked",  # the only column that the head reads, where it does not read all
 ]
 ON_STREAM: frozenset[Role | None] = frozenset({"stream", "layer", "memory"})  # the residual stream behind its beginning
-
-
-def asked_column(trace: Trace, columns: int) -> int:
-    """The column of the token that is asked what comes out, of so many: the last, if the head does not read another."""
-    asked = next((block for block in trace.blocks.values() if block.role == "asked"), None)
-    return columns - 1 if asked is None else int(asked.settings["start"])

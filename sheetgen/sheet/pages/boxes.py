@@ -10,7 +10,7 @@ from sheetgen.look.roles import FrameKind, kind_of
 from sheetgen.model.rounding import EFFECT, TWIN
 from sheetgen.text.equation import part_name, sentence_of, title_of
 from sheetgen.trace.recorder import Frame, Trace
-from sheetgen.trace.roles import ON_STREAM, Role, asked_column
+from sheetgen.trace.roles import ON_STREAM, Role
 from sheetgen.trace.tensor import Block, Tensor, apply
 
 MOST_TOLD = 5  # controls in their box
@@ -163,7 +163,7 @@ def _prediction(trace: Trace, frame: Frame) -> list[Line]:
 
 def _asked(trace: Trace, tensor: Block) -> Tensor:
     """The column of the token that is asked: the last, or the class token of an image."""
-    at = asked_column(trace, tensor.columns)
+    at = trace.asked_column(tensor.columns)
     return tensor.slice_columns(at, at + 1)
 
 
