@@ -8,6 +8,7 @@ BookError tells of a file that is no workbook, EngineError of an engine that can
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -46,24 +47,29 @@ def soffice() -> str | None:
 @dataclass(frozen=True)
 class _Known:
     module: str  # here
-    package: str | None  # that it needs; None: LibreOffice
+    installed: Callable[[], bool]  # whether the package or program that it needs is there
     remedy: str  # how to get that
     slow: bool = False
 
 
+def _package(name: str) -> Callable[[], bool]:
+    return lambda: find_spec(name) is not None
+
+
 _ENGINES = {
-    "formulas": _Known("formulas", "formulas", "pip install formulas"),
-    "libreoffice": _Known("libreoffice", None, "install LibreOffice, so that the command soffice is found"),
-    "formulon": _Known("formulon", "formulon", "pip install 'sheetgen[formulon]'"),
-    "ironcalc": _Known("ironcalc", "ironcalc", "pip install ironcalc"),
-    "formulas-model": _Known("formulas_model", "formulas", "pip install 'formulas[excel]'", slow=True),
+    "formulas": _Known("formulas", _package("formulas"), "pip install formulas"),
+    "libreoffice": _Known(
+        "libreoffice", lambda: soffice() is not None, "install LibreOffice, so that the command soffice is found"
+    ),
+    "formulon": _Known("formulon", _package("formulon"), "pip install 'sheetgen[formulon]'"),
+    "ironcalc": _Known("ironcalc", _package("ironcalc"), "pip install ironcalc"),
+    "formulas-model": _Known("formulas_model", _package("formulas"), "pip install 'formulas[excel]'", slow=True),
 }
 
 
 def available(name: str) -> bool:
     """Whether the program or package of this engine is installed."""
-    package = _ENGINES[name].package
-    return soffice() is not None if package is None else find_spec(package) is not None
+    return _ENGINES[name].installed()
 
 
 def quick() -> list[str]:

@@ -553,7 +553,7 @@ BLOCKS: Mapping[str, Entry] = {
 # Where the blocks of a part come from that have no source of their own.
 SOURCES_OF_PARTS = {"rope": papers.ROPE, "rope_blocks": papers.ROPE, "router": papers.MIXTURE, "kv": papers.GROUPED}
 
-# What the parts of a model are for, by their kind (`look.roles.Kind`).
+# What the parts of a model are for, by their kind (`look.roles.FrameKind`).
 PURPOSES = {
     "layer": "Attention mixes tokens, feed-forward works on each; both only add.",
     "attention": "Each token gathers from the others what it looks for.",
