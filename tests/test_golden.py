@@ -20,6 +20,7 @@ from sheetgen.model.given import Given
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import Array
 from sheetgen.trace.recorder import Source
+from sheetgen.trace.roles import Role
 from sheetgen.trace.tensor import Tensor
 
 NOTICED = 1e-6
@@ -211,9 +212,9 @@ def test_unchanged_numbers_are_equal() -> None:
 def test_qk_norm_after_rope_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     norm, rotate, gains = nn.head_norm, nn.rotate, {}
 
-    def later(x: Tensor, w: Tensor, eps: Tensor, name: str) -> Tensor:
+    def later(x: Tensor, w: Tensor, eps: Tensor, name: str, role: Role | None = None) -> Tensor:
         gains[name] = (w, eps)
-        return x.named(name)
+        return x.named(name, role=role)
 
     def then(x: Tensor, rope: nn.Rope, name: str) -> Tensor:
         w, eps = gains[name]

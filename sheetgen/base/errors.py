@@ -10,6 +10,10 @@ class InputError(Exception):
     """What is wrong, where, and how to mend it."""
 
 
+class TooLarge(InputError):
+    """A model that no workbook holds; whoever asked for it says where the sizes come from."""
+
+
 def suggest(
     name: str,
     known: Iterable[str],

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sheetgen.base.errors import InputError
+from sheetgen.base.errors import InputError, TooLarge
 from sheetgen.model import rounding
 from sheetgen.model.choices import Precision
 from sheetgen.model.controls import Controls
@@ -153,7 +153,7 @@ def refuse_too_many(config: Config) -> None:
     What is too large otherwise is refused while the model runs, as soon as a block has no room (`Trace.claim`).
     """
     if config.n_parts() > MAX_BLOCKS:
-        raise InputError(
+        raise TooLarge(
             f"this model has {config.n_parts():,} heads and experts, but a workbook holds {MAX_BLOCKS:,} tensors: "
             "choose smaller sizes"
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sheetgen.base.cells import Range
-from sheetgen.base.errors import InputError
+from sheetgen.base.errors import InputError, TooLarge
 from sheetgen.base.lang import ENGLISH, catalogues, everywhere
 from sheetgen.engines.values import Values
 from sheetgen.model.config import Config, decode, run
@@ -76,6 +76,8 @@ def rebuilt(config: Config, workbook: WorkbookSource) -> Trace:
     """The model in the sizes that the blocks of the workbook have now, which somebody may have let grow."""
     try:
         return run(config, workbook)
+    except TooLarge as error:
+        raise InputError(f"{workbook.book.path}: with what Config says {error}") from None
     except ShapeError as error:
         raise InputError(
             f"{workbook.book.path}: {error}: insert or delete rows or columns until both fit, "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from sheetgen.base.errors import InputError
+from sheetgen.base.errors import InputError, TooLarge
 from sheetgen.trace.limits import Limits, Live
 
 if TYPE_CHECKING:  # a tensor asks its trace; a trace only keeps tensors
@@ -89,7 +89,7 @@ class Trace:
     def claim(self, name: str, shape: tuple[int, ...]) -> str:
         """The path of a new block of this shape in the scope that is open.
 
-        Raises ValueError when there is one of that name, InputError when a workbook would not hold it.
+        Raises ValueError when there is one of that name, TooLarge when a workbook would not hold it.
         """
         path = _inside(self.open_frame, name)
         if path in self.blocks:
@@ -98,14 +98,14 @@ class Trace:
         return path
 
     def room(self, shape: tuple[int, ...]) -> int:
-        """The cells of a block of this shape; raises InputError when a workbook would not hold them besides the others.
+        """The cells of a block of this shape; raises TooLarge when a workbook would not hold them besides the others.
 
         For what computes a large array before it makes a block of it.
         """
         cells = math.prod(shape)
         if self.cells + cells > MAX_BLOCK_CELLS or len(self.blocks) >= MAX_BLOCKS:
             what = f"{MAX_BLOCKS:,} tensors" if len(self.blocks) >= MAX_BLOCKS else f"{MAX_BLOCK_CELLS:,} cells"
-            raise InputError(f"this model has more than {what}, too many for a workbook: choose smaller sizes")
+            raise TooLarge(f"this model has more than {what}, too many for a workbook: choose smaller sizes")
         return cells
 
     def add(self, block: B) -> B:

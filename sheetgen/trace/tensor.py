@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sheetgen.base.errors import InputError
+from sheetgen.base.errors import TooLarge
 from sheetgen.trace.limits import Limits, Live
 from sheetgen.trace.ops import GIVEN, OPS, Array, Nature, Op
 from sheetgen.trace.recorder import Frame, running
@@ -219,7 +219,7 @@ def apply(op: str, *operands: Tensor | float, axes: Axes | None = None, **settin
     if rule.of_cells and not _of_a_block(tensors[0]):
         raise ValueError(f"{op} reads cells: give {tensors[0]} a name first")
     if max((t.rows for t in tensors), default=1) * max((t.columns for t in tensors), default=1) > MAX_CELLS:
-        raise InputError(f"{op} of {' and '.join(map(str, tensors))} is beyond any sheet: choose smaller sizes")
+        raise TooLarge(f"{op} of {' and '.join(map(str, tensors))} is beyond any sheet: choose smaller sizes")
     try:
         # As in the sheet, an overflow or a division by zero concerns the cells it happens in, not the whole run.
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
