@@ -9,7 +9,7 @@ UV ?= uv
 PYTEST := pytest -n auto --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick coverage package test-wheel test-oldest test-newest test-hf lint format types generated docs gallery benchmark same-bytes fuzz kills mutations words random
+.PHONY: help install demo test quick coverage package test-wheel test-oldest test-newest test-hf lint format types generated docs gallery benchmark same-bytes fuzz differ kills mutations words random
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ same-bytes: ## Compare all that is written with a commit before: make same-bytes
 
 fuzz: ## Break 10,000 files and options at random, and see that each is refused in a line (half an hour).
 	$(PYTHON) tests/fuzz.py
+
+differ: ## Change 2,000 workbooks at random; what check calls equal must be equal in LibreOffice and Formulon.
+	$(PYTHON) tests/differ.py
 
 kills: ## Kill a hundred builds over an existing file, at random moments.
 	$(PYTHON) -m pytest -q -m slow tests/test_writing.py

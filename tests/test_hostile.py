@@ -29,6 +29,7 @@ from sheetgen.xlsx.parts import _SheetReader
 BASE = "llama1", "--layers", 1, "--dim", 4, "--heads", 2, "--ffn", 4, "--text", "the cat sat", "--vocab", 4
 SHEETS = "xl/worksheets/"
 MODEL, CONFIG = f"{SHEETS}Model.xml", f"{SHEETS}Config.xml"  # as `parts_of` calls them
+RELATIONS = "xl/_rels/workbook.xml.rels"
 BOOK, TYPES, STRINGS = "xl/workbook.xml", "[Content_Types].xml", "xl/sharedStrings.xml"
 
 Parts = dict[str, bytes]
@@ -390,9 +391,38 @@ def ten_thousand_deep(found: Parts) -> None:
     swap(found, MODEL, "<sheetData>", "<a>" * 10_000 + "</a>" * 10_000 + "<sheetData>")
 
 
-@parts("damaged")
+@parts("not written in UTF-8")
 def another_encoding(found: Parts) -> None:
     swap(found, MODEL, "UTF-8", "UTF-7")
+
+
+def in_utf16(content: bytes, encoding: str = "utf-16") -> bytes:
+    return content.decode().replace("UTF-8", "UTF-16").encode(encoding)
+
+
+@parts("not written in UTF-8")
+def a_sheet_in_utf16(found: Parts) -> None:
+    found[MODEL] = in_utf16(found[MODEL])
+
+
+@parts("not written in UTF-8")
+def texts_in_utf16_without_a_mark(found: Parts) -> None:
+    found[STRINGS] = in_utf16(found[STRINGS], "utf-16-be")
+
+
+@parts("not written in UTF-8")
+def relationships_in_utf16(found: Parts) -> None:
+    found[RELATIONS] = in_utf16(found[RELATIONS])
+
+
+@parts("not written in UTF-8")
+def all_parts_in_utf16(found: Parts) -> None:
+    found |= {name: in_utf16(content) for name, content in found.items()}
+
+
+@parts("DOCTYPE")
+def a_doctype_in_a_part_that_is_called_a_picture(found: Parts) -> None:
+    found["xl/media/image1.png"] = b'\xef\xbb\xbf <!DOCTYPE x SYSTEM "http://127.0.0.1:9/evil.dtd"><x/>'
 
 
 @parts("damaged")
@@ -467,6 +497,59 @@ def active_x(found: Parts) -> None:
 def linked_picture(found: Parts) -> None:
     relation = '<Relationship Id="rId99" Type="x/image" Target="file:///etc/passwd" TargetMode="External"/>'
     swap(found, "xl/_rels/workbook.xml.rels", "</Relationships>", f"{relation}</Relationships>")
+
+
+@parts("outside the workbook")
+def a_part_elsewhere_that_is_called_inside(found: Parts) -> None:
+    related(found, "image", "http://127.0.0.1:9/a.png")
+
+
+@parts("outside the workbook")
+def a_part_on_another_machine(found: Parts) -> None:
+    related(found, "theme", r"\\127.0.0.1\a.xml")
+
+
+@parts("links to other workbooks")
+def an_external_link_of_another_name(found: Parts) -> None:
+    found["xl/harmless1.xml"] = b"<x/>"
+    related(found, "externalLink", "harmless1.xml")
+
+
+@parts("macros")
+def macros_of_another_name(found: Parts) -> None:
+    related(found, "vbaProject", "harmless.bin")
+
+
+@parts("connections")
+def a_web_query_of_another_name(found: Parts) -> None:
+    related(found, "queryTable", "harmless.xml")
+
+
+@parts("reaches out")
+def a_name_of_one_sheet_to_another_file(found: Parts) -> None:
+    names(found, '<definedName name="aa" localSheetId="0">\'http://127.0.0.1:9/a.ods\'#$Sheet1.$A$1</definedName>')
+
+
+@parts("reaches out")
+def a_formula_between_names_of_sheets_with_quotes(found: Parts) -> None:
+    formula(found, "'a\"b'!A1+WEBSERVICE(&quot;127.0.0.1&quot;)+'a\"b'!A1")
+
+
+@parts("reaches out")
+def a_chart_of_another_file(found: Parts) -> None:
+    found["xl/charts/chart9.xml"] = b"<c:f xmlns:c='x'>'[http://127.0.0.1:9/a.xlsx]Sheet1'!$A$1</c:f>"
+
+
+@parts("reaches out")
+def a_shape_that_shows_another_file(found: Parts) -> None:
+    found["xl/drawings/drawing9.xml"] = b"<sp xmlns='x' textlink=\"'[http://127.0.0.1:9/a.xlsx]S'!A1\"/>"
+
+
+@parts("reaches out")
+def a_format_that_asks_the_web(found: Parts) -> None:
+    rule = '<cfRule type="colorScale" priority="9"><colorScale><cfvo type="formula" val="WEBSERVICE(A1)"/></colorScale>'
+    rules = f'<conditionalFormatting sqref="A1">{rule}</cfRule></conditionalFormatting>'
+    swap(found, MODEL, "</sheetData>", f"</sheetData>{rules}")
 
 
 @parts("reaches out")
@@ -885,9 +968,250 @@ def hidden_sheets(found: Parts) -> None:
 def a_sheet_twice(found: Parts) -> None:
     found["xl/worksheets/sheet9.xml"] = found[MODEL]
     swap(found, BOOK, "</sheets>", '<sheet name="Model (2)" sheetId="99" r:id="rId99"/></sheets>')
-    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet"
-    relation = f'<Relationship Id="rId99" Type="{kind}" Target="worksheets/sheet9.xml"/>'
-    swap(found, "xl/_rels/workbook.xml.rels", "</Relationships>", f"{relation}</Relationships>")
+    related(found, "worksheet", "worksheets/sheet9.xml")
+    swap(
+        found, TYPES, "</Types>", f'<Override PartName="/xl/worksheets/sheet9.xml" ContentType="{WORKSHEET}"/></Types>'
+    )
+
+
+# --- what programs read differently ------------------------------------------------------------------------------
+
+WORKSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def related(found: Parts, kind: str, target: str, identity: str = "rId99", *, rest: str = "") -> None:
+    """One more relationship of the workbook."""
+    relation = f'<Relationship Id="{identity}" Type="{OFFICE}/{kind}" Target="{target}"{rest}/>'
+    swap(found, RELATIONS, "</Relationships>", f"{relation}</Relationships>")
+
+
+def block(found: Parts, name: str) -> re.Match[bytes]:
+    """The first cell of a block, with its formula."""
+    pattern = rf'<c r="{corner(found, name)}"[^>]*><f[^>]*ref="([^"]*)"[^>]*>([^<]*)</f>.*?</c>'
+    match = re.search(pattern.encode(), found[MODEL])
+    assert match, name
+    return match
+
+
+@parts("out of its place")
+def cells_in_an_extension(found: Parts) -> None:
+    q = block(found, "layer_0__head_0__Q")[0].decode()
+    swap(found, MODEL, "</worksheet>", f'<extLst><ext uri="x">{q}</ext></extLst></worksheet>')
+
+
+@parts("out of its place")
+def rows_for_other_programs(found: Parts) -> None:
+    choice = '<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"><mc:Choice>'
+    rows = '<sheetData><row r="900"><c r="A900"><v>1</v></c></row></sheetData>'
+    swap(found, MODEL, "</sheetData>", f"</sheetData>{choice}{rows}</mc:Choice></mc:AlternateContent>")
+
+
+@parts("in sheetData of Model")
+def a_row_of_another_namespace(found: Parts) -> None:
+    added_cells(found, '<x:row xmlns:x="elsewhere" r="900"><c r="A900"><v>1</v></c></x:row>')
+
+
+@parts("two contents")
+def two_sheets_of_cells_in_one(found: Parts) -> None:
+    swap(found, MODEL, "</sheetData>", "</sheetData><sheetData/>")
+
+
+@parts("out of its place")
+def a_cell_in_a_cell(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "W_E"), '<v>1</v><extLst><ext uri="x"><c r="A1"><v>2</v></c></ext></extLst>')
+
+
+@parts("out of its place")
+def a_text_where_none_is(found: Parts) -> None:
+    swap(found, STRINGS, "</si>", '<x:si xmlns:x="elsewhere"><t>more</t></x:si></si>')
+
+
+@parts("out of its place")
+def a_sheet_in_an_extension(found: Parts) -> None:
+    more = '<sheet name="Model" sheetId="98" r:id="rId1"/>'
+    swap(found, BOOK, "</workbook>", f'<extLst><ext uri="x">{more}</ext></extLst></workbook>')
+
+
+@parts("fills other cells")
+def an_array_that_stands_elsewhere(found: Parts) -> None:
+    added_cells(
+        found, f'<row r="900"><c r="A900"><f t="array" ref="{block(found, "logits")[1].decode()}">1</f></c></row>'
+    )
+
+
+@parts("fills other cells")
+def an_array_that_begins_before_its_cell(found: Parts) -> None:
+    added_cells(found, '<row r="900"><c r="B900"><f t="array" ref="A900:C901">1</f></c></row>')
+
+
+@parts("two formulas fill")
+def an_array_across_another(found: Parts) -> None:
+    rows = '<row r="900"><c r="A900"><f t="array" ref="A900:B902">1</f></c></row>'
+    added_cells(found, rows + '<row r="901"><c r="B901"><f t="array" ref="B901:C901">2</f></c></row>')
+
+
+@parts("two formulas fill")
+def a_formula_inside_an_array(found: Parts) -> None:
+    rows = '<row r="900"><c r="A900"><f t="array" ref="A900:B902">1</f></c></row>'
+    added_cells(found, rows + '<row r="901"><c r="B901"><f>2</f></c></row>')
+
+
+@parts("given twice")
+def a_cell_twice(found: Parts) -> None:
+    first = block(found, "layer_0__head_0__Q")[0].decode()
+    swap(found, MODEL, first, f"{first}{first.replace('MMULT', '0*MMULT')}")
+
+
+@parts("stands behind row")
+def a_row_twice(found: Parts) -> None:
+    row = int(re.sub(r"\D", "", corner(found, "W_E")))
+    added_cells(found, f'<row r="{row}"><c r="{corner(found, "W_E")}"><v>9</v></c></row>')
+
+
+@parts("given twice, behind its place")
+def cells_from_right_to_left(found: Parts) -> None:
+    added_cells(found, '<row r="900"><c r="B900"><v>1</v></c><c r="A900"><v>1</v></c></row>')
+
+
+@parts("stands in row 900")
+def a_cell_in_another_row(found: Parts) -> None:
+    added_cells(found, f'<row r="900"><c r="{corner(found, "W_E")}"><v>9</v></c></row>')
+
+
+@parts("two contents")
+def a_cell_with_two_values(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "W_E"), "<v>1</v><v>2</v>")
+
+
+@parts("has two contents")
+def a_cell_with_two_formulas(found: Parts) -> None:
+    formula(found, "1</f><f>2")
+
+
+@parts("of another kind")
+def an_inline_text_in_a_number(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "W_E"), "<is><t>1</t></is>")
+
+
+@parts("is an inline text and has a value")
+def a_value_in_an_inline_text(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "words"), ' t="inlineStr"><v>the</v>')
+
+
+@parts("in v of Model")
+def an_element_in_a_value(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "W_E"), '<v>1<x:y xmlns:x="elsewhere">2</x:y></v>')
+
+
+@parts("is no number")
+def a_number_of_python(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "W_E"), "<v>1_0</v>")
+
+
+@parts("is no number")
+def a_number_in_other_digits(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "W_E"), "<v>\N{ARABIC-INDIC DIGIT ONE}</v>")
+
+
+@parts("is neither 0 nor 1")
+def a_boolean_in_a_word(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "words"), ' t="b"><v>true</v>')
+
+
+@parts("is no kind of cell")
+def a_kind_that_nobody_knows(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "W_E"), ' t="number"><v>1</v>')
+
+
+@parts("are shared as 0")
+def two_shared_formulas_of_one_number(found: Parts) -> None:
+    cells = (f'<row r="{r}"><c r="A{r}"><f t="shared" ref="A{r}:A{r + 1}" si="0">{r}</f></c></row>' for r in (900, 902))
+    added_cells(found, "".join(cells))
+
+
+@parts("formula of no letter")
+def an_empty_formula(found: Parts) -> None:
+    cell(found, MODEL, corner(found, "W_E"), "<f></f><v>1</v>")
+
+
+@parts("gives rId1 twice")
+def an_id_twice(found: Parts) -> None:
+    related(found, "worksheet", "worksheets/Config.xml", "rId1")
+
+
+@parts("two sheets are one part")
+def a_part_of_two_sheets(found: Parts) -> None:
+    swap(found, BOOK, "</sheets>", '<sheet name="Copy" sheetId="99" r:id="rId2"/></sheets>')
+
+
+@parts("two sheets are one part")
+def a_part_reached_in_two_ways(found: Parts) -> None:
+    swap(found, BOOK, "</sheets>", '<sheet name="Copy" sheetId="99" r:id="rId99"/></sheets>')
+    related(found, "worksheet", "/xl/charts/../worksheets/Model.xml")
+
+
+@parts("two parts of shared texts")
+def two_parts_of_texts(found: Parts) -> None:
+    related(found, "sharedStrings", "sharedStrings.xml")
+
+
+@parts("two parts are the workbook")
+def two_workbooks(found: Parts) -> None:
+    relation = f'<Relationship Id="rId99" Type="{OFFICE}/officeDocument" Target="xl/workbook2.xml"/>'
+    swap(found, "_rels/.rels", "</Relationships>", f"{relation}</Relationships>")
+
+
+@parts("has no worksheet")
+def a_relationship_of_a_type_that_lies(found: Parts) -> None:
+    found[RELATIONS] = found[RELATIONS].replace(f'{OFFICE}/worksheet"'.encode(), b'elsewhere/worksheet"')
+
+
+@parts("is no relationship")
+def a_relationship_of_another_namespace(found: Parts) -> None:
+    swap(found, RELATIONS, "<Relationship ", '<Relationship xmlns="elsewhere" ')
+
+
+@parts("the address")
+def a_part_with_a_coded_name(found: Parts) -> None:
+    swap(found, RELATIONS, "worksheets/Model.xml", "worksheets/%4dodel.xml")
+
+
+@parts("is not said to be of the kind")
+def a_sheet_of_another_content_type(found: Parts) -> None:
+    pattern = rf'(PartName="/{MODEL}" ContentType=")[^"]*'.encode()
+    found[TYPES] = re.sub(pattern, rb"\1application/vnd.openxmlformats-officedocument.theme+xml", found[TYPES])
+
+
+@parts("is not said to be of the kind")
+def texts_of_no_content_type(found: Parts) -> None:
+    found[TYPES] = re.sub(rf'<Override PartName="/{STRINGS}"[^>]*>'.encode(), b"", found[TYPES])
+
+
+@parts("said to be of two kinds")
+def a_content_type_twice(found: Parts) -> None:
+    swap(found, TYPES, "</Types>", f'<Override PartName="/{MODEL}" ContentType="text/xml"/></Types>')
+
+
+@parts("two names")
+def a_name_of_a_sheet_twice(found: Parts) -> None:
+    names(found, '<definedName name="aa" localSheetId="1">Model!$A$1</definedName>' * 2)
+
+
+@parts("which a sheet has for other cells")
+def a_name_of_a_sheet_that_hides_one(found: Parts) -> None:
+    names(found, '<definedName name="w_e" localSheetId="1">Model!$A$1:$D$4</definedName>')
+    formula(found, "SUM(W_E)")
+
+
+@parts("prediction", code=0)
+def names_of_a_sheet_that_was_copied(found: Parts) -> None:
+    names(found, '<definedName name="W_E" localSheetId="1">Model!$A$1:$D$4</definedName>')
+
+
+@parts("numbers as displayed")
+def precision_as_displayed(found: Parts) -> None:
+    swap(found, BOOK, "<calcPr ", '<calcPr fullPrecision="0" ')
 
 
 # --- the tests ---------------------------------------------------------------------------------------------------

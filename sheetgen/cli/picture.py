@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sheetgen.base import atomic
 from sheetgen.base.errors import InputError
 from sheetgen.engines.libreoffice import recalculated_copy
-from sheetgen.xlsx.read import sheets_shown
+from sheetgen.xlsx.read import read_book, sheets_shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -84,6 +84,7 @@ def draw(path: Path, output: Path | None = None, sheets: Sequence[str] = (), dpi
     or EngineError when it cannot be done, OSError when a picture cannot be written.
     """
     target = _target(path, output, sheets)
+    read_book(path)  # refuses what must not be given to LibreOffice
     shown = [name for name, visible in sheets_shown(path).items() if visible]
     for sheet in sheets:
         if sheet not in shown:

@@ -7,12 +7,10 @@ touched: cells and formulas stay byte for byte as they are.
 from __future__ import annotations
 
 import itertools
-import posixpath
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from sheetgen.base import atomic
@@ -21,6 +19,7 @@ from sheetgen.base.errors import InputError
 from sheetgen.look import theme
 from sheetgen.proof.report import Difference, Report
 from sheetgen.xlsx.guard import damage_told
+from sheetgen.xlsx.read import worksheets
 from sheetgen.xlsx.splice import Element, Splice, elements
 
 LONGEST_NOTE = 255  # letters that an input message may have
@@ -49,7 +48,7 @@ def mark(path: Path, report: Report, target: Path) -> int:
         if difference.cells:
             by_sheet.setdefault(difference.range.sheet, []).append(difference)
     with damage_told(path), zipfile.ZipFile(path) as book:
-        parts = _parts(book)
+        parts = worksheets(path)
         styles = next((name for name in book.namelist() if name.endswith("styles.xml")), "")
         if not styles or not set(by_sheet) <= set(parts):
             raise InputError(f"{path} cannot be marked: save it once with Excel or LibreOffice")
@@ -66,31 +65,6 @@ def _write(book: zipfile.ZipFile, changed: dict[str, bytes], target: Path) -> No
         for part in book.infolist():
             data = changed.get(part.filename)
             copy.writestr(part, book.read(part) if data is None else data, zipfile.ZIP_DEFLATED)
-
-
-def _parts(book: zipfile.ZipFile) -> dict[str, str]:
-    """The part of each worksheet, by its name."""
-    targets: dict[str, str] = {}
-    names: dict[str, str] = {}
-
-    def relation(tag: str, attributes: dict[str, str]) -> None:
-        if tag.rpartition(" ")[2] == "Relationship":
-            targets[attributes.get("Id", "")] = posixpath.normpath(
-                posixpath.join("/xl", attributes.get("Target", ""))
-            ).lstrip("/")
-
-    def sheet(tag: str, attributes: dict[str, str]) -> None:
-        if tag.rpartition(" ")[2] == "sheet":
-            identity = next((value for key, value in attributes.items() if key.endswith(" id")), "")
-            names[attributes.get("name", "")] = identity
-
-    for part, handler in (("xl/_rels/workbook.xml.rels", relation), ("xl/workbook.xml", sheet)):
-        if part in book.namelist():
-            parser = expat.ParserCreate(namespace_separator=" ")
-            parser.StartElementHandler = handler
-            parser.Parse(book.read(part), True)
-    existing = set(book.namelist())
-    return {name: targets[i] for name, i in names.items() if targets.get(i) in existing}
 
 
 def _children(path: Path, xml: bytes) -> list[Element]:

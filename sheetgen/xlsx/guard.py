@@ -37,6 +37,28 @@ REACHING = {
 }
 
 
+# The same by the last word of a relationship's type, whatever the part that it leads to is called.
+REACHING_TYPES = {
+    "vbaproject": REACHING["vbaproject"],
+    "xlmacrosheet": REACHING["macrosheets/"],
+    "xlintlmacrosheet": REACHING["macrosheets/"],
+    "externallink": REACHING["externallinks/"],
+    "externallinkpath": REACHING["externallinks/"],
+    "connections": REACHING["connections"],
+    "querytable": REACHING["connections"],
+    "volatiledependencies": REACHING["connections"],
+    "oleobject": REACHING["embeddings/"],
+    "package": REACHING["embeddings/"],
+    "control": REACHING["activex/"],
+    "activexcontrolbinary": REACHING["activex/"],
+    "webextension": REACHING["webextensions/"],
+    "webextensiontaskpanes": REACHING["webextensions/"],
+}
+RELATIONSHIPS = "http://schemas.openxmlformats.org/package/2006/relationships"
+# Large, and looked at when they are read; or without formulas; or (VML) not given to engines, and not always XML.
+ONLY_BEGUN = frozenset({"worksheet", "sst", "styleSheet", "calcChain", "xml"})
+
+
 class BookError(InputError):
     """A workbook cannot be read; the message says what, where and the remedy."""
 
@@ -112,10 +134,10 @@ def _examined(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
         _refuse_part(path, part)
     for part in parts:
         with archive.open(part) as stream:
-            if part.filename.endswith(".rels"):
-                _refuse_outside(path, part.filename, stream)
-            elif part.filename.endswith((".xml", ".vml")):
-                _refuse_doctype(path, part.filename, stream)
+            if part.filename.lower().endswith(".rels"):
+                _refuse_relationships(path, part.filename, stream)
+            elif part.filename.lower().endswith((".xml", ".vml")) or _like_xml(stream):
+                _refuse_xml(path, part.filename, stream)
     return archive
 
 
@@ -131,65 +153,135 @@ def _refuse_part(path: Path, part: zipfile.ZipInfo) -> None:
             raise BookError(f"{path} holds {remedy}")
 
 
-def plain_parser() -> Any:
-    """A parser that refuses a DOCTYPE: no spreadsheet program writes one, and its entities can blow a file up."""
-    parser = expat.ParserCreate()
+class NotPlain(ValueError):
+    """XML that only a program with other habits reads as we do; the message says what it holds."""
+
+
+def plain_parser(namespaces: bool = False) -> Any:
+    """A parser of XML as spreadsheet programs write it: in UTF-8, and without a DOCTYPE, whose entities blow a file up.
+
+    namespaces: tags are told with the address of their namespace, a space and their name.
+    """
+    parser = expat.ParserCreate(namespace_separator=" " if namespaces else None)
     parser.buffer_text = True
 
     def doctype(*_: object) -> None:
-        raise ValueError("DOCTYPE")
+        raise NotPlain("holds a DOCTYPE, as no spreadsheet has: it is not read")
 
-    parser.StartDoctypeDeclHandler = doctype
+    def declaration(_version: str, encoding: str | None, _standalone: int) -> None:
+        if (encoding or "utf-8").lower() not in ("utf-8", "us-ascii"):
+            raise NotPlain(_ENCODING)
+
+    parser.StartDoctypeDeclHandler, parser.XmlDeclHandler = doctype, declaration
     return parser
+
+
+_ENCODING = "is not written in UTF-8, as every spreadsheet program does: save it again with one"
 
 
 def feed(parser: Any, stream: IO[bytes]) -> None:
     """Parse a part to its end."""
-    while chunk := stream.read(1 << 16):
+    chunk = stream.read(1 << 16)
+    _refuse_utf16(chunk)
+    while chunk:
         parser.Parse(chunk)
+        chunk = stream.read(1 << 16)
     parser.Parse(b"", True)
 
 
-def _refuse_doctype(path: Path, part: str, stream: IO[bytes]) -> None:
-    """A DOCTYPE stands before the first element: as far as that the part is parsed."""
-    started = False
+def _refuse_utf16(head: bytes) -> None:
+    """Two bytes for a sign: expat would read it, but not what looks for places among the bytes."""
+    if b"\0" in head[:4] or head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise NotPlain(_ENCODING)
 
-    def start(*_: object) -> None:
-        nonlocal started
-        started = True
+
+def _like_xml(stream: IO[bytes]) -> bool:
+    """Whether a part, whatever it is called, begins as XML does; the stream stands at its beginning again."""
+    head = stream.read(256)
+    stream.seek(0)
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\xff\xfe \t\r\n").startswith(b"<")
+
+
+def _refuse_xml(path: Path, part: str, stream: IO[bytes]) -> None:
+    """Raise BookError for a DOCTYPE, UTF-16, and formulas that reach out: those of charts, shapes, controls and tables.
+
+    Worksheets and texts are only begun here: whoever reads them sees the rest.
+    """
+    root = ""
+    taking = False
+    text: list[str] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal root, taking
+        name = tag.rpartition(":")[2]
+        root = root or name
+        taking = name == "f" or name.lower().startswith(("formula", "fmla", "calculatedcolumn"))
+        text.clear()
+        for key, value in attributes.items():
+            if key.rpartition(":")[2].lower().startswith(("fmla", "textlink")) and reaches_outside(value):
+                raise NotPlain("reaches out of the workbook: remove that and save it again")
+
+    def data(piece: str) -> None:
+        if taking:
+            text.append(piece)
+
+    def end(_tag: str) -> None:
+        nonlocal taking
+        if taking and reaches_outside("".join(text)):
+            raise NotPlain("reaches out of the workbook: remove that and save it again")
+        taking = False
 
     parser = plain_parser()
-    parser.StartElementHandler = start
+    parser.StartElementHandler, parser.CharacterDataHandler, parser.EndElementHandler = start, data, end
     with _told(path, part):
-        while not started and (chunk := stream.read(1024)):
+        size = 1024
+        _refuse_utf16(chunk := stream.read(size))
+        while chunk and root not in ONLY_BEGUN:
             parser.Parse(chunk)
+            chunk = stream.read(1 << 16 if root else size)
 
 
-def _refuse_outside(path: Path, part: str, stream: IO[bytes]) -> None:
-    """A relationship may name a file or a page elsewhere only as a hyperlink, which nobody opens unasked."""
+def _refuse_relationships(path: Path, part: str, stream: IO[bytes]) -> None:
+    """Raise BookError for what leads out of the workbook, but hyperlinks, which nobody opens unasked, and what is
+    given twice.
+    """
+    seen: set[str] = set()
 
-    def start(_tag: str, attributes: dict[str, str]) -> None:
-        outside = attributes.get("TargetMode", "").lower() == "external"
-        if outside and not attributes.get("Type", "").endswith("/hyperlink"):
-            raise BookError(f"{path}: {part} refers to a file outside the workbook: remove that and save it again")
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        if tag == f"{RELATIONSHIPS} Relationships":
+            return
+        if tag != f"{RELATIONSHIPS} Relationship":
+            raise NotPlain("holds what is no relationship, so that programs disagree on it: save it again as .xlsx")
+        identity, kind = attributes["Id"], attributes["Type"].rpartition("/")[2].lower()
+        mode, target = attributes.get("TargetMode", "Internal"), attributes["Target"]
+        if identity in seen:
+            raise NotPlain(f"gives {identity[:20]} twice, so that programs disagree on it: save it again as .xlsx")
+        seen.add(identity)
+        if kind in REACHING_TYPES:
+            raise BookError(f"{path} holds {REACHING_TYPES[kind]}")
+        if kind != "hyperlink" and (mode != "Internal" or _outside(target)):
+            raise NotPlain("refers to a file outside the workbook: remove that and save it again")
 
-    parser = plain_parser()
+    parser = plain_parser(namespaces=True)
     parser.StartElementHandler = start
     with _told(path, part):
         feed(parser, stream)
+
+
+def _outside(target: str) -> bool:
+    """Whether an address is none of a part: it has a scheme, a host, or is a path of Windows."""
+    return ":" in target or "\\" in target or target.startswith("//")
 
 
 @contextmanager
 def _told(path: Path, part: str) -> Iterator[None]:
     try:
         yield
-    except ValueError as error:
-        if str(error) != "DOCTYPE":
-            raise
-        raise BookError(f"{path}: {part} holds a DOCTYPE, as no spreadsheet has: it is not read") from None
+    except NotPlain as error:
+        raise BookError(f"{path}: {part} {error}") from None
 
 
-_TEXT = re.compile(r'"(?:[^"]|"")*"')
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")  # names of sheets, in which a " is a sign, and texts
 _OUTSIDE = re.compile(
     r"\[[^\]]*\][^!()]*!"  # another workbook
     r"|#\$|://|\|'"  # a file or page; DDE
@@ -200,4 +292,5 @@ _OUTSIDE = re.compile(
 
 def reaches_outside(formula: str) -> bool:
     """Whether a formula refers to another file or page, or calls what could touch one."""
-    return _OUTSIDE.search(_TEXT.sub('""', formula)) is not None
+    plain = _QUOTED.sub(lambda found: found[0] if found[0][0] == "'" else '""', formula)
+    return _OUTSIDE.search(plain) is not None

@@ -6,6 +6,7 @@ The file is looked at by `guard` before, and streamed by `sheets`, so that a hos
 from __future__ import annotations
 
 import posixpath
+import re
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +29,7 @@ from sheetgen.xlsx.parts import (
     read_sheet,
     read_strings,
     read_targets,
+    read_types,
 )
 
 __all__ = ["MAX_CELLS", "Book", "BookError", "Cell", "Constant", "Formula", "Sheet"]
@@ -103,34 +105,70 @@ def check_file(path: str | Path) -> None:
         pass
 
 
+def worksheets(path: Path) -> dict[str, str]:
+    """The part of each worksheet, by its name; raises BookError as reading it does."""
+    with guard.workbook(path) as archive:
+        return _worksheets(archive, *_outline(archive))
+
+
 def _read(path: Path, cached: bool) -> Book:
     with guard.workbook(path) as archive:
         main, outline = _outline(archive)
-        targets = _targets(archive, main)
         strings: list[str] = []
-        for kind, target in targets.values():
-            if kind == "sharedStrings":
-                with archive.open(_part(archive, main, target)) as stream:
-                    strings = read_strings(stream)
+        texts = [target for kind, target in _targets(archive, main).values() if kind == "sharedStrings"]
+        if len(texts) > 1:
+            raise ValueError("two parts of shared texts")
+        for target in texts:
+            with archive.open(_part(archive, main, target, "sharedStrings+xml")) as stream:
+                strings = read_strings(stream)
         sheets = {}
-        for name, identity in outline.sheets.items():
-            kind, target = targets[identity]
-            if kind == "worksheet":
-                with archive.open(_part(archive, main, target)) as stream:
-                    sheets[name] = read_sheet(name, stream, strings, _translate, cached)
+        for name, part in _worksheets(archive, main, outline).items():
+            with archive.open(part) as stream:
+                sheets[name] = read_sheet(name, stream, strings, _translate, cached)
         if not sheets:
             raise BookError(f"{path} has no worksheet: nothing to read")
+    _refuse_shadows(path, outline, sheets)
     ranges = {name: parse_range(text) for name, text in outline.names.items()}
     names = {name: area for name, area in ranges.items() if area is not None and area.sheet in sheets}
     return Book(path, sheets, names)
 
 
+def _refuse_shadows(path: Path, outline: Outline, sheets: dict[str, Sheet]) -> None:
+    """Raise BookError for a formula that uses a name of one sheet only, which may hide one of the workbook."""
+    hiding = outline.local_names & {name.casefold() for name in outline.names}
+    if not hiding:
+        return
+    for sheet in sheets.values():
+        for formula in sheet.formulas:
+            if found := hiding & set(_WORD.findall(formula.text.casefold())):
+                raise BookError(
+                    f"{path}: {formula.range} uses the name {min(found)[:40]}, which a sheet has for other cells than "
+                    "the workbook: delete the name of the sheet (Formulas, Name Manager)"
+                )
+
+
+_WORD = re.compile(r"[\w.\\]+")
+
+
+def _worksheets(archive: zipfile.ZipFile, main: str, outline: Outline) -> dict[str, str]:
+    """The part of each worksheet, by its name."""
+    targets = _targets(archive, main)
+    parts: dict[str, str] = {}
+    for name, identity in outline.sheets.items():
+        kind, target = targets[identity]
+        if kind == "worksheet":
+            parts[name] = _part(archive, main, target, "spreadsheetml.worksheet+xml")
+    if len(set(parts.values())) < len(parts):
+        raise ValueError("two sheets are one part")
+    return parts
+
+
 def _outline(archive: zipfile.ZipFile) -> tuple[str, Outline]:
     """The part of the workbook itself, and what it says."""
-    targets = _targets(archive, "").values()
-    main = next((_part(archive, "", target) for kind, target in targets if kind == "officeDocument"), None)
-    if main is None:
-        raise ValueError("no part is the workbook")
+    mains = [target for kind, target in _targets(archive, "").values() if kind == "officeDocument"]
+    if len(mains) != 1:
+        raise ValueError("no part is the workbook" if not mains else "two parts are the workbook")
+    main = _part(archive, "", mains[0], ".main+xml")
     with archive.open(main) as stream:
         return main, read_outline(stream)
 
@@ -138,16 +176,24 @@ def _outline(archive: zipfile.ZipFile) -> tuple[str, Outline]:
 def _targets(archive: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
     """The relationships of a part; those of the whole file for none."""
     folder, _, name = part.rpartition("/")
-    with archive.open(_part(archive, part, posixpath.join("/", folder, "_rels", f"{name}.rels"))) as stream:
+    relations = posixpath.join("/", folder, "_rels", f"{name}.rels")
+    with archive.open(_part(archive, part, relations, "relationships+xml")) as stream:
         return read_targets(stream)
 
 
-def _part(archive: zipfile.ZipFile, part: str, target: str) -> str:
-    """The part that a relationship of `part` leads to; names do not tell A from a."""
+def _part(archive: zipfile.ZipFile, part: str, target: str, kind: str) -> str:
+    """The part that a relationship of `part` leads to, of a content type that ends so; names do not tell A from a."""
+    if "%" in target:  # programs differ in whether it stands for a sign
+        raise ValueError(f"the address {target[:80]} of a part")
     wanted = posixpath.normpath(posixpath.join("/", posixpath.dirname(part), target)).lstrip("/").lower()
     found = next((name for name in archive.namelist() if name.lower() == wanted), None)
     if found is None:
         raise ValueError(f"no part {wanted[:80]}")
+    types = next(name for name in archive.namelist() if name.lower() == "[content_types].xml")
+    with archive.open(types) as stream:
+        said = read_types(stream)
+    if not said.get(f"/{wanted}", said.get(wanted.rpartition(".")[2], "")).endswith(kind):
+        raise ValueError(f"the part {wanted[:80]} is not said to be of the kind {kind}")
     return found
 
 
