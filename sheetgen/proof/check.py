@@ -34,7 +34,7 @@ from sheetgen.sheet.build import SINGLE, Build
 from sheetgen.sheet.layout import lay_out
 from sheetgen.sheet.workbook import Ran, workbook_path
 from sheetgen.trace.ops import Array
-from sheetgen.workbooks.kinds import KINDS
+from sheetgen.workbooks.kinds import KINDS, compared_sheets
 from sheetgen.xlsx.read import Book, read_book
 
 
@@ -71,6 +71,11 @@ def _check(book: Book, settings: dict[str, dict[str, Any]], engine: str) -> Repo
         mine = places_of(book, trace, key)
         Comparison(book, values, mine, style, report, key).run(trace, lay_out(trace))
         places |= {workbook_path(path, key): place for path, place in mine.items()}
+    report.remarks += [
+        f"The sheet {name} is not there: what it computes was not compared. If it was renamed, rename it back."
+        for name in compared_sheets(models)
+        if name not in book.sheets
+    ]
     recomputed = KINDS.get(models[0].build.kind, KINDS[SINGLE])
     for table in recomputed(models, book.sheets, WorkbookSource(book, values)):
         places |= places_of(book, table)

@@ -35,7 +35,7 @@ def settings_of(book: Book) -> dict[str, dict[str, Any]]:
     """What Config says of each model, by its key: the name of a setting → its value."""
     sheet = book.sheets.get(CONFIG)
     if sheet is None:
-        raise InputError(f"{book.path} is not a workbook of sheetgen (no {CONFIG}): make one by `sheetgen build`")
+        raise _without(CONFIG, book)
     names = {row: value for (row, column), value in sheet.cells.items() if column == 0 and isinstance(value, str)}
     twice = next((name for name, count in Counter(names.values()).items() if count > 1), None)
     if twice is not None:
@@ -44,12 +44,24 @@ def settings_of(book: Book) -> dict[str, dict[str, Any]]:
     keys = {column: value for (row, column), value in sheet.cells.items() if row == head and column > 0}
     heads = everywhere(MEANING) | everywhere(VALUE)
     columns = {str(key): column for column, key in keys.items() if key not in heads} or {"": 1}
-    if "" in columns and MODEL not in book.sheets:
-        raise InputError(f"{book.path} is not a workbook of sheetgen (no {MODEL}): make one by `sheetgen build`")
+    if "" in columns and MODEL not in book.sheets and not _ours(book):
+        raise _without(MODEL, book)
     return {
         key: {name: sheet.cells[row, column] for row, name in names.items() if (row, column) in sheet.cells}
         for key, column in columns.items()
     }
+
+
+def _ours(book: Book) -> bool:
+    """Whether it has names of tensors, which stay when a sheet is renamed."""
+    return any(name.rpartition("__")[2] in ("tokens", "words", "embed", "logits", "out") for name in book.names)
+
+
+def _without(sheet: str, book: Book) -> InputError:
+    """What to say of a workbook that lacks a sheet."""
+    if _ours(book):
+        return InputError(f"{book.path} has no sheet {sheet}: if it was renamed, rename it back")
+    return InputError(f"{book.path} is not a workbook of sheetgen (no {sheet}): make one by `sheetgen build`")
 
 
 def language_of(settings: dict[str, dict[str, Any]], path: Path) -> str:
