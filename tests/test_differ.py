@@ -9,7 +9,7 @@ from differ import run
 from fuzz import SMALL
 from helpers import BARE, build
 
-CASES = 24
+CASES = 12
 
 
 def test_what_is_equal_here_is_equal_in_other_programs(tmp_path: Path) -> None:
