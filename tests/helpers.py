@@ -32,7 +32,7 @@ from sheetgen.proof.check import check_book
 from sheetgen.proof.report import Report
 from sheetgen.sheet.layout import Layout, lay_out
 from sheetgen.sheet.workbook import defined_name
-from sheetgen.trace.ops import Array
+from sheetgen.trace.ops import HIDDEN, Array
 from sheetgen.trace.recorder import Source, Trace
 from sheetgen.xlsx.read import Book, read_book
 
@@ -143,9 +143,9 @@ def edited(path: Path, change: Callable[[Any], None], name: str = "edited.xlsx")
 
 
 def retyped(path: Path, name: str, value: float | str, copy: str) -> Path:
-    """A copy of the workbook with another constant in the cell of this name, and nothing else touched."""
+    """A copy of the workbook with another constant in the (first) cell of this name, and nothing else touched."""
     book = read_book(path)
-    place = book.names[name]
+    place = book.names[name].part(0, 0)
     cell = re.compile(rf'(<c r="{cell_name(place.top, place.left)}"[^>]*?)( t="\w+")?(/>|>.*?</c>)')
     content = f"<v>{value}</v>" if not isinstance(value, str) else f"<is><t>{value}</t></is>"
     kind = ' t="inlineStr"' if isinstance(value, str) else ""
@@ -220,9 +220,17 @@ def cells_of(book: Any, name: str) -> list[list[Any]]:
 
 
 def far(found: Any, expected: Array) -> float:
-    """The largest difference, relative above 1; texts that differ and what is no number are infinitely far."""
+    """The largest difference, relative above 1; texts that differ and what is no number are infinitely far.
+
+    −∞ is expected to be shown as it is, or by its text.
+    """
     if np.shape(found) != expected.shape:
         return np.inf
+    if expected.dtype != object and (hidden := np.isneginf(expected)).any():
+        shown = np.asarray(found, dtype=object)
+        if not all(value in (HIDDEN, -np.inf) for value in shown[hidden]):
+            return np.inf
+        return far(np.where(hidden, 0.0, shown), np.where(hidden, 0.0, expected))
     if expected.dtype == object:
         return 0.0 if np.array_equal(found, expected) else np.inf
     numbers = np.asarray(found, dtype=object).ravel().tolist()

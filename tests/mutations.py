@@ -44,6 +44,7 @@ from sheetgen.proof.report import STATIC, Report
 from sheetgen.published.table import model_table
 from sheetgen.sheet.formula import formulas_of
 from sheetgen.sheet.layout import lay_out
+from sheetgen.trace.ops import HIDDEN
 from sheetgen.trace.tensor import Block
 from sheetgen.workbooks import scale
 from sheetgen.xlsx.read import Book, Constant, Formula, Sheet, read_book, tokens
@@ -507,6 +508,18 @@ def rounding(_lab: Lab, area: Area, formula: Formula) -> Iterator[Tokens]:
             yield [("", "ROUND("), *_parts(formula), ("", f",{digits})")]
 
 
+def shared(_lab: Lab, _area: Area, formula: Formula) -> Iterator[Tokens]:
+    """Another number or text where sheet and model share one, such as what stands for −∞ or where a curve is flat."""
+    parts = _parts(formula)
+    for i, (kind, text) in enumerate(parts):
+        if kind == "number":
+            yield _with(parts, i, f"(1.5*{text}+1)")
+        elif kind == "text":
+            yield _with(parts, i, '"?"')
+            if text == f'"{HIDDEN}"':
+                yield _with(parts, i, "-1E+8")
+
+
 def _parts(formula: Formula) -> Tokens:
     found = tokens(formula.text)
     assert found is not None, formula
@@ -530,6 +543,7 @@ KINDS: dict[str, tuple[str, Kind]] = {
     "rope": ("RoPE: rows, sine or sign", rotation),
     "gate": ("another expert's gate or operand", gate),
     "rounding": ("rounded within the stack", rounding),
+    "shared": ("another constant than the model has", shared),
 }
 
 

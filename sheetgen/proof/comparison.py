@@ -24,13 +24,14 @@ from sheetgen.sheet.layout import Label, Layout
 from sheetgen.sheet.names import MAP, MODEL
 from sheetgen.sheet.pages.map import mirrors
 from sheetgen.sheet.workbook import workbook_path
-from sheetgen.trace.ops import Array
+from sheetgen.trace.ops import HIDDEN, Array, in_cells
 from sheetgen.trace.recorder import Frame, Trace
 from sheetgen.trace.roles import ON_STREAM
 from sheetgen.trace.tensor import Block, Tensor
 from sheetgen.xlsx.read import Book, Formula
 
 TOLERANCE = 1e-9  # relative, or absolute below 1
+SHOWN_HIDDEN = HIDDEN, -1e9  # what a cell shows for −∞: now, and in the workbooks of 0.1.0
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class Comparison:
             place,
             [cell_name(place.top + r, place.left + c) for r, c in cells],
             value,
-            tensor.value[row, column] if inside and (known or tensor.kind == "constant") else None,
+            in_cells(tensor.value)[row, column] if inside and (known or tensor.kind == "constant") else None,
             formula.text if formula else f"none: the cell holds {sheet.cells.get(at)!r}",
             expected,
             self._explained(area, formula, expected, value, wrong),
@@ -285,8 +286,10 @@ def _compare_values(found: Array, expected: Array) -> tuple[float, Array]:
     """Largest difference (relative above 1), and which cells differ by more than the tolerance."""
     if expected.dtype == object:
         return 0.0, np.array(found != expected, dtype=bool)
-    numbers = numbers_in(found)
-    distance = np.abs(numbers - expected) / np.maximum(1.0, np.abs(expected))
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(numbers_in(found) - expected) / np.maximum(1.0, np.abs(expected))
+    if (hidden := np.isneginf(expected)).any():
+        distance[hidden] = [0.0 if value in SHOWN_HIDDEN else np.nan for value in found[hidden]]
     wrong = ~(distance <= TOLERANCE)
     known = distance[~np.isnan(distance)]
     return float(known.max()) if known.size else 0.0, wrong

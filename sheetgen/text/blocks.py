@@ -26,7 +26,7 @@ Colour = Literal["weight", "constant", "control", "input", "activation", "attent
 
 # How numbers are shown, where it is not the usual way.
 DIGITS = "General"  # whole numbers by their nature, and those of which every digit counts
-INFINITE = '[<-1000000]"−∞";[>1000000]"+∞";0.00'  # what may hold ±10⁹ for ±∞
+INFINITE = '[>1000000]"+∞";0.00'  # what may hold 10⁹ for +∞, and no number below 0
 ROUNDED = "0.000"  # with one digit more, so that what rounding has done is seen
 
 # Units of several blocks.
@@ -257,7 +257,7 @@ BLOCKS: Mapping[str, Entry] = {
         source=papers.ATTENTION,
         colour="attention",
     ),
-    "masked": Entry("Scores of hidden keys become −∞.", source=papers.ATTENTION, colour="attention", number=INFINITE),
+    "masked": Entry("Scores of hidden keys become −∞.", source=papers.ATTENTION, colour="attention"),
     "pattern": Entry(
         "Attention: how much each query (column) takes from each key (row); every column sums to 1.",
         unit="share of 1",
@@ -403,7 +403,7 @@ BLOCKS: Mapping[str, Entry] = {
         source=papers.ATTENTION,
         colour="attention",
     ),
-    "softmax_max": Entry(number=INFINITE),
+    "softmax_max": Entry("Largest number of each column; −∞ where nothing is seen."),
     "softmax_rounded": Entry(source=papers.ATTENTION),
     "taken": Entry("How much each query takes from each compressed block, added over the heads that share keys."),
     "block_scores": Entry(
@@ -421,6 +421,7 @@ BLOCKS: Mapping[str, Entry] = {
         "Place of each block for the query: 0 is the best; of equal ones the first.", title="rank", colour="gate"
     ),
     "chosen_blocks": Entry("1 for the blocks that the query reads in full.", title="chosen", colour="gate"),
+    "any_selected": Entry("1 where the query sees a token of the chosen blocks.", number=DIGITS),
     "mask_selected": Entry(
         "1 for the tokens (rows) of the chosen blocks that are not later than the query (column).",
         title="selected tokens",

@@ -27,8 +27,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Index = slice | int  # all of an axis (a whole block) or one position of it (one cell)
 ALL = slice(None)
 
+FAR = 700  # a cell cannot hold e⁷¹⁰, and 1/(1 + e⁷⁰⁰) is 0 to the last digit of whatever it is added to
+FLAT = 100  # from here on, and long before, the tanh of GELU is 1 to the last digit
 GELU_TANH = 0.797884560802865  # √(2/π), as far as every engine reads it
-MINUS_INFINITY = -1e9  # a masked score: EXP of it is exactly 0, and no engine overflows on it
+HIDDEN = "−∞"  # what a cell shows of a hidden score: a text, which MAX passes over, as no number is below all scores
 
 # How strongly the outermost sign of a formula binds; an operand that binds less gets parentheses.
 COMPARE, SUM, PRODUCT, POWER, ATOM = 1, 3, 4, 5, 9
@@ -62,6 +64,15 @@ def _of_a_number(value: float) -> Nature:
     if value in (0, 1):
         return Nature.SWITCH
     return Nature.WHOLE if value.is_integer() else Nature.FREE
+
+
+def in_cells(value: Array) -> Array:
+    """What cells show of these values: −∞ as the text `HIDDEN`, all else as it is. Any shape → same shape."""
+    if value.dtype == object or not np.isneginf(value).any():
+        return value
+    shown = value.astype(object)
+    shown[np.isneginf(value)] = HIDDEN
+    return shown
 
 
 class View(Protocol):
@@ -105,6 +116,7 @@ class Op:
     joins:   True when it is drawn as ⊕, where it adds to the residual stream.
     reduces: True when each column becomes one number: its block is a row under the block it sums up.
     runs_on: True when it is a sentence, which runs on over the cells to its right.
+    hides:   True when −∞ is a result of it, which a cell shows as the text `HIDDEN`; of no other is it a number.
     """
 
     name: str
@@ -129,6 +141,7 @@ class Op:
     joins: bool = False
     reduces: bool = False
     runs_on: bool = False
+    hides: bool = False
 
     @property
     def moves(self) -> bool:
@@ -329,7 +342,7 @@ def _choose_numpy(condition: Array, yes: Array, no: Array) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-x)))
+    return np.asarray(np.where(x < -FAR, 0.0, 1 / (1 + np.exp(-np.maximum(x, -FAR)))))
 
 
 def _when_numpy(control: Array, yes: Array, no: Array, word: str) -> Array:
@@ -407,18 +420,16 @@ _ALL = (
     Op(
         "sigmoid",
         _sigmoid,
-        _each("1/(1+EXP(0-{0}))", PRODUCT),
+        _each(f"IF({{0}}<-{FAR},0,1/(1+EXP(0-{{0}})))", PRODUCT),
         "σ({0})",
         "The logistic function 1/(1+e⁻ˣ): between 0 and 1.",
-        PRODUCT,
     ),
     Op(
         "silu",
         lambda x: x * _sigmoid(x),
-        _each("{0}/(1+EXP(0-{0}))", POWER),
+        _each(f"IF({{0}}<-{FAR},0,{{0}}/(1+EXP(0-{{0}})))", POWER),
         "SiLU({0})",
         "x·σ(x): about 0 for negative x, about x for positive x.",
-        PRODUCT,
     ),
     Op(
         "relu",
@@ -445,8 +456,9 @@ _ALL = (
     ),
     Op(
         "gelu_tanh",
-        lambda x: 0.5 * x * (1 + np.tanh(GELU_TANH * (x + 0.044715 * x**3))),
-        _each(f"0.5*{{0}}*(1+TANH({GELU_TANH!r}*({{0}}+0.044715*{{0}}^3)))", ATOM),
+        lambda x: 0.5 * x * (1 + np.tanh(GELU_TANH * x * (1 + 0.044715 * np.minimum(np.abs(x), FLAT) ** 2))),
+        # Not the cube, which overflows where the tanh has long been 1.
+        _each(f"0.5*{{0}}*(1+TANH({GELU_TANH!r}*{{0}}*(1+0.044715*IF(ABS({{0}})<{FLAT},{{0}},{FLAT})^2)))", ATOM),
         "½·{0}·(1 + tanh(√(2/π)·({0} + 0.044715·{0}³)))",
         "GELU by its usual approximation with tanh.",
         PRODUCT,
@@ -480,11 +492,12 @@ _ALL = (
     ),
     Op(
         "masked",
-        lambda mask, x: np.where(mask == 1, x, MINUS_INFINITY),
-        _each("IF({0}=1,{1},-1E+9)", SUM),
+        lambda mask, x: np.where(mask == 1, x, -np.inf),
+        _each(f'IF({{0}}=1,{{1}},"{HIDDEN}")', SUM),
         "{1} where {0} = 1, else −∞",
-        "Where the mask is 0 the score becomes minus infinity (here −10⁹), so that its weight is exactly 0.",
+        "Where the mask is 0 the score becomes minus infinity, so that its weight is exactly 0.",
         gives=lambda _mask, x: max(Nature.HELD, x),
+        hides=True,
     ),
     Op(
         "choose",

@@ -153,7 +153,8 @@ class Trace:
     def refuse_infinite(self, remedy: str) -> None:
         """Raise InputError when some block holds what is no number in a cell; `remedy` says how to mend it."""
         for path, tensor in self.blocks.items():
-            if tensor.value.dtype != object and not np.isfinite(tensor.value).all():
+            hidden = np.isneginf(tensor.value) if tensor.op.hides else False
+            if tensor.value.dtype != object and not (np.isfinite(tensor.value) | hidden).all():
                 raise InputError(f"{path} becomes too large, or no number: {remedy}")
 
     def asked_column(self, columns: int) -> int:

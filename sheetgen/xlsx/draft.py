@@ -13,7 +13,7 @@ from sheetgen.look.theme import Look, Theme
 from sheetgen.model.choices import Style
 from sheetgen.sheet.formula import CellFormula, formulas_of
 from sheetgen.sheet.workbook import Cell
-from sheetgen.trace.ops import Array
+from sheetgen.trace.ops import Array, in_cells
 from sheetgen.trace.tensor import Tensor
 from sheetgen.xlsx.library import Format, Workbook, Worksheet
 from sheetgen.xlsx.worksheet import FastWorksheet
@@ -98,7 +98,7 @@ class Draft:
 
     def formula(self, formula: CellFormula, looks: Looks) -> None:
         """One formula, with its values for viewers that do not calculate."""
-        place, value = formula.range, formula.value
+        place, value = formula.range, in_cells(formula.value)
         sheet = self.sheets[place.sheet]
         self.summary.cells += value.size
         self.summary.formulas += 1
@@ -124,7 +124,8 @@ class Draft:
                 look = looks(row, left + start)
                 if value.dtype == object:
                     for column in range(start, end):
-                        sheet.write_string(row, left + column, contents[column], look)
+                        write = sheet.write_string if isinstance(contents[column], str) else sheet.write_number
+                        write(row, left + column, contents[column], look)
                 else:
                     sheet.write_numbers(row, left + start, contents[start:end], look)
             skip = 0

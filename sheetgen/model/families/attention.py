@@ -11,7 +11,7 @@ from sheetgen.model import nn
 from sheetgen.model.config import Config, declare_sight, declare_softmax, setting
 from sheetgen.model.controls import Controls
 from sheetgen.trace.recorder import Trace, scope, section
-from sheetgen.trace.tensor import Tensor, constant, masked, text, weight
+from sheetgen.trace.tensor import Tensor, constant, text, weight
 
 # Of the sheet Scale: one layer that is one head, and nothing else but the embedding table.
 BARE: dict[str, float] = {
@@ -71,8 +71,7 @@ class Attention(Config):
             pattern = nn.softmax(scores, "pattern", c, role="pattern")
             (v.named("V_mixed") @ pattern).named("z", role="mixed")
         with scope("step_3", "Step 3, causal: the same, but no token sees a later one"):
-            hidden = masked(mask, scores.named("scores")).named("masked", "beside")
-            pattern = nn.softmax(hidden, "pattern", c, role="pattern")
+            pattern = nn.softmax_of_seen(mask, scores.named("scores"), "pattern", c, "beside")
             (v.named("V_mixed") @ pattern).named("z", role="mixed")
 
 

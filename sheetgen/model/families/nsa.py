@@ -25,7 +25,6 @@ from sheetgen.trace.tensor import (
     flatten,
     less,
     less_equal,
-    masked,
     max_rows,
     rank,
     sigmoid,
@@ -206,16 +205,21 @@ class SparseAttention(GroupedQuery):
                     compressed[j] = (v_blocks.named("V") @ patterns[-1]).named("z_branch")
         with scope(owner, f"Selection: which blocks {whose} will read in full"):
             mask = self.select(patterns, context)
+            # Where no block is forced, those that are chosen may all be later than the query.
+            any_selected = max_rows(mask).named("any_selected") if context.forced is None else None
 
         def z(j: int) -> Tensor:
             parts = [compressed[j]]
             scores = nn.score(queries[j].named("query"), k, c)
-            for name, title, seen in (
-                ("selected", "Selected branch: all tokens of the chosen blocks", mask),
-                ("window", "Window branch: the latest tokens", context.masks["local"]),
+            for name, title, seen, anything in (
+                ("selected", "Selected branch: all tokens of the chosen blocks", mask, any_selected),
+                ("window", "Window branch: the latest tokens", context.masks["local"], None),
             ):
                 with scope(name, title):
-                    pattern = nn.softmax(masked(seen, scores).named("masked"), "pattern", c, role="pattern")
+                    if anything is None:
+                        pattern = nn.softmax_of_seen(seen, scores, "pattern", c)
+                    else:
+                        pattern = weigh(scores, seen, anything)
                     parts.append((v.named("V") @ pattern).named("z_branch"))
             gates = sigmoid(weight("W_branch", 3, x.rows, axes=("", x.axes[0])) @ x).named("branch_gates")
             return nn.total([gates[b] * part for b, part in enumerate(parts)]).named("z_gated")
@@ -260,7 +264,7 @@ def weigh(scores: Tensor, seen: Tensor, anything: Tensor) -> Tensor:
 
     The maximum is always taken off: without it, a column that sees nothing would be 0 / 0.
     """
-    weights = nn.softmax(masked(seen, scores).named("masked", "beside"), "softmax", Controls())
+    weights = nn.softmax_of_seen(seen, scores, "softmax", Controls(), "beside", anything)
     return (anything * weights).named("pattern", "beside", role="pattern")
 
 

@@ -13,7 +13,7 @@ from sheetgen.model.controls import Controls
 from sheetgen.model.families.attention import BARE, embed
 from sheetgen.model.families.nsa import between, enough_words, weigh
 from sheetgen.trace.recorder import Trace, scope, section
-from sheetgen.trace.tensor import Tensor, constant, flatten, less, less_equal, masked, rank, weight
+from sheetgen.trace.tensor import Tensor, constant, flatten, less, less_equal, rank, weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class NsaLecture(Config):
             pattern = weigh(scores, seen, has_block)
             selected = (v.named("V") @ pattern).named("z_branch")
         with scope("window", "Slide: the latest tokens"):
-            pattern = nn.softmax(masked(slide, scores).named("masked"), "pattern", c, role="pattern")
+            pattern = nn.softmax_of_seen(slide, scores, "pattern", c)
             latest = (v.named("V") @ pattern).named("z_branch")
         with section("Output: the three added"):
             (compressed + selected + latest).named("three", role="result")

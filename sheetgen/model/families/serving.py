@@ -29,7 +29,6 @@ from sheetgen.trace.tensor import (
     less,
     less_equal,
     lookup,
-    masked,
     sum_rows,
     text,
     weight,
@@ -117,8 +116,7 @@ class RollingBuffer(Head):
                 keys = (keys + here * (piece(k, t, t + 1, "k") - keys)).named("K_cache")
                 values = (values + here * (piece(v, t, t + 1, "v") - values)).named("V_cache")
                 scores = nn.score(piece(q, t, t + 1, "q"), keys, Controls())
-                there = masked(filled, scores).named("masked", "beside")
-                pattern = nn.softmax(there, "pattern", Controls(), role="pattern")
+                pattern = nn.softmax_of_seen(filled, scores, "pattern", Controls(), "beside")
                 made.append((values.named("V_mixed", "left") @ pattern).named("z", role="mixed"))
         compare(made, whole)
 

@@ -18,7 +18,16 @@ from sheetgen.model.nn.attention import (
 from sheetgen.model.nn.ends import look_up, predict
 from sheetgen.model.nn.feed_forward import CURVES, Activation, gated_mlp, mlp
 from sheetgen.model.nn.linear import add_back, total, with_ones
-from sheetgen.model.nn.norm import NormKind, head_norm, layer_norm, projected_norm, rms_norm, softmax, unit_rms
+from sheetgen.model.nn.norm import (
+    NormKind,
+    head_norm,
+    layer_norm,
+    projected_norm,
+    rms_norm,
+    softmax,
+    softmax_of_seen,
+    unit_rms,
+)
 from sheetgen.model.nn.position import (
     Order,
     Pairing,
@@ -65,6 +74,7 @@ __all__ = [
     "score",
     "sinusoids",
     "softmax",
+    "softmax_of_seen",
     "total",
     "unit_rms",
     "with_ones",

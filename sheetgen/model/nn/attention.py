@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from sheetgen.model.controls import Controls, times
 from sheetgen.model.nn.linear import with_ones
-from sheetgen.model.nn.norm import softmax
+from sheetgen.model.nn.norm import softmax, softmax_of_seen
 from sheetgen.trace.recorder import scope, unrounded
 from sheetgen.trace.roles import Role
-from sheetgen.trace.tensor import Tensor, Weight, masked, rows_of, sqrt, stack, when
+from sheetgen.trace.tensor import Tensor, Weight, rows_of, sqrt, stack, when
 
 
 def score(q: Tensor, k: Tensor, c: Controls) -> Tensor:
@@ -35,8 +35,9 @@ def attend(q: Tensor, k: Tensor, mask: Tensor | None, c: Controls) -> Tensor:
     Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
     """
     scores = score(q, k, c)
-    seen = scores if mask is None else masked(mask, scores).named("masked", "beside")
-    return softmax(seen, "pattern", c, role="pattern")
+    if mask is None:
+        return softmax(scores, "pattern", c, role="pattern")
+    return softmax_of_seen(mask, scores, "pattern", c, "beside")
 
 
 def project(name: str, rows: int, x: Tensor, w: Weight) -> Tensor:

@@ -7,7 +7,20 @@ from typing import Literal
 from sheetgen.model.controls import Controls, times
 from sheetgen.trace.recorder import unrounded
 from sheetgen.trace.roles import Role
-from sheetgen.trace.tensor import Tensor, Weight, exp, max_rows, mean_rows, mean_square, sqrt, sum_rows, when
+from sheetgen.trace.tensor import (
+    Tensor,
+    Weight,
+    Where,
+    choose,
+    exp,
+    masked,
+    max_rows,
+    mean_rows,
+    mean_square,
+    sqrt,
+    sum_rows,
+    when,
+)
 
 NormKind = Literal["rms", "layer"]
 
@@ -87,5 +100,32 @@ def softmax(x: Tensor, name: str, c: Controls, temperature: Tensor | None = None
     with unrounded():
         largest_ = times(max_rows(x), c.factor("subtract_max")).named(f"{name}_max")
         e = exp(x - largest_ if temperature is None else (x - largest_) / temperature).named(f"{name}_exp", "beside")
+    return shares(e, name, role)
+
+
+def softmax_of_seen(
+    mask: Tensor, x: Tensor, name: str, c: Controls, where: Where = "below", anything: Tensor | None = None
+) -> Tensor:
+    """Softmax of each column over what the mask leaves; the rest is exactly 0, whatever x is. Each [k, t] → [k, t].
+
+    The mask decides twice: hidden scores are −∞ in the block `masked`, so that the largest is one of those that are
+    seen, and their exponential is 0 by the mask itself, for which no number stands in.
+
+    anything: 0 where a column sees nothing [1, t]; there it is the same for all, and means nothing. Without it every
+    column must see something.
+    """
+    seen = masked(mask, x).named("masked", where)
+    largest_ = max_rows(seen)
+    with unrounded():
+        largest_ = times(largest_, c.factor("subtract_max")) if anything is None else masked(anything, largest_)
+        largest_ = largest_.named(f"{name}_max")
+        e = choose(mask, exp(seen - largest_), 0.0)
+        e = (e if anything is None else e + (1.0 - anything)).named(f"{name}_exp", "beside")
+    return shares(e, name, "pattern" if anything is None else None)
+
+
+def shares(e: Tensor, name: str, role: Role | None) -> Tensor:
+    """What each number is of the sum of its column. Any shape → same shape."""
+    with unrounded():
         total = sum_rows(e).named(f"{name}_sum")
     return (e / total).named(name, "beside", role=role)

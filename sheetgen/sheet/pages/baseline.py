@@ -18,6 +18,7 @@ from sheetgen.sheet.formula import parts_of
 from sheetgen.sheet.names import BASELINE, MAP
 from sheetgen.sheet.workbook import Cell, Grid, LiveCell, Page, Placed, Rule
 from sheetgen.text.equation import part_name
+from sheetgen.trace.ops import in_cells
 from sheetgen.trace.recorder import Frame
 from sheetgen.trace.tensor import Block, Tensor
 
@@ -71,7 +72,7 @@ def baseline_page(model: Placed) -> Page:
     for title in model.layout.titles:
         page.cell(title.row, title.column, title.text, "TITLE_RIGHT" if title.right else "TITLE")
     for path, place in model.layout.places.items():
-        values = model.trace[path].value
+        values = in_cells(model.trace[path].value)
         if values.dtype != object:
             page.grids.append(Grid(place.top, place.left, values))
             continue
@@ -89,8 +90,8 @@ def _differs(place: Range, tensor: Block) -> str:
         was = base
     if tensor.value.dtype == object:
         return f'=AND({SWITCH}="on",{first}<>{was})'
-    # A text in place of a number has changed, too, and cannot be subtracted.
-    return f'=AND({SWITCH}="on",IF(ISNUMBER({first}),ABS({first}-{was})>{MOVED},TRUE))'
+    # A text, or one in place of a number or the other way round, cannot be subtracted.
+    return f'=AND({SWITCH}="on",IFERROR(ABS({first}-{was})>{MOVED},{first}<>{was}))'
 
 
 def _base(place: Range) -> Range:
