@@ -406,7 +406,7 @@ class _SheetReader:
         if reaches_outside(text):
             raise ValueError(f"the formula of {where} reaches out of the workbook")
         if self.in_cell:
-            if not text and self.attributes.get("t") != "shared":
+            if not text and self.attributes.get("t") not in ("shared", "dataTable"):
                 raise ValueError(f"{where} has a formula of no letter")
             self.formula = text, self.attributes
 
