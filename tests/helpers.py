@@ -45,7 +45,7 @@ BARE = ("--no-baseline", "--theme", "plain")  # options of build where only numb
 AGREED = {
     *("MMULT", "TRANSPOSE", "EXP", "LN", "SQRT", "SIN", "COS", "TANH", "NORMSDIST", "INT", "MOD", "ABS", "ROUND"),
     *("SUM", "SUMSQ", "SUMPRODUCT", "MAX", "MIN", "COUNT", "ROWS", "COLUMNS", "INDEX", "MATCH"),
-    *("IF", "IFERROR", "ISNA", "AND", "OR"),
+    *("IF", "IFERROR", "ISNA", "NA", "AND", "OR", "EXACT", "TRIM"),
 }
 
 
@@ -142,12 +142,12 @@ def edited(path: Path, change: Callable[[Any], None], name: str = "edited.xlsx")
     return target
 
 
-def retyped(path: Path, name: str, value: float | str, copy: str) -> Path:
-    """A copy of the workbook with another constant in the (first) cell of this name, and nothing else touched."""
+def retyped(path: Path, name: str, value: float | str, copy: str, column: int = 0) -> Path:
+    """A copy of the workbook with another constant in the first row of this name, and nothing else touched."""
     book = read_book(path)
-    place = book.names[name].part(0, 0)
+    place = book.names[name].part(0, column)
     cell = re.compile(rf'(<c r="{cell_name(place.top, place.left)}"[^>]*?)( t="\w+")?(/>|>.*?</c>)')
-    content = f"<v>{value}</v>" if not isinstance(value, str) else f"<is><t>{value}</t></is>"
+    content = f"<v>{value}</v>" if not isinstance(value, str) else f'<is><t xml:space="preserve">{value}</t></is>'
     kind = ' t="inlineStr"' if isinstance(value, str) else ""
     part = f"xl/worksheets/sheet{list(book.sheets).index(place.sheet) + 1}.xml"  # as XlsxWriter numbers them
     target = path.with_name(copy)

@@ -43,7 +43,7 @@ def array(*rows: list[Any]) -> Array:
 
 E = math.e
 WORDS = array(["the", "Cat", "~x?", "*"])
-VOCABULARY = array(["cat"], ["dog"], ["THE"], ["*"], ["~x?"], ["?"])
+VOCABULARY = array(["Cat"], ["dog"], ["the"], ["*"], ["~x?"], ["?"], ["cat"], ["THE"])
 
 BY_HAND: list[tuple[str, tuple[Array, ...], Array]] = [
     ("add", (array([1, 2], [3, 4]), array([10], [20])), array([11, 12], [23, 24])),
@@ -79,8 +79,9 @@ BY_HAND: list[tuple[str, tuple[Array, ...], Array]] = [
     ("rank", (array([4]),), array([0])),
     ("stack", (array([1, 2]), array([3, 4], [5, 6])), array([1, 2], [3, 4], [5, 6])),
     ("lookup", (WORDS, VOCABULARY), array([2, 0, 4, 3])),
-    ("lookup", (array(["a"]), array(["b"], ["A"], ["a"])), array([1])),  # the first of equal ones, whatever the case
-    ("known", (array([3, 0]),), array(["✓", "✓"])),
+    ("same_words", (array(["the", "ﬁn", "a"]), array(["The", "fin", "a"])), array([0, 0, 1])),
+    ("lookup", (array(["a"]), array(["b"], ["A"], ["a"], ["a"])), array([2])),  # the first of equal ones
+    ("known", (array([3, 0]), WORDS[:, :2], VOCABULARY), array(["✓", "✓"])),
     ("shape", (array([1, 2, 3], [4, 5, 6]),), array(["2×3"])),
     ("count", (array([1, 2, 3], [4, 5, 6]), array([7])), array([7])),
     ("likeliest", (array([0.1, 0.4], [0.5, 0.4], [0.4, 0.2]), array(["a"], ["b"], ["c"])), array(["b", "a"])),
@@ -219,7 +220,8 @@ OTHERS = [
     Case("lookup", t.lookup, (WORDS, VOCABULARY)),
     Case("lookup of one", t.lookup, (WORDS[:, 3:], VOCABULARY)),
     Case("lookup in one", t.lookup, (WORDS[:, 1:2], VOCABULARY[:1])),
-    Case("known", t.known, (ROW,)),
+    Case("known", t.known, (ROW, WORDS[:, :3], VOCABULARY)),
+    Case("same_words", t.same_words, (WORDS, array(["The", "Cat", "~x?", "x"]))),
     Case("likeliest", t.likeliest, (TIES, VOCABULARY[:4])),
     Case("likeliest of a row of words", t.likeliest, (TIES[:, :2], VOCABULARY[:4].T)),
     Case("likeliest of one column", lambda x, w: t.likeliest(x.slice_columns(1, 2), w), (TIES, VOCABULARY[:4])),
@@ -401,7 +403,7 @@ def test_the_words_of_an_operation_name_its_operands(name: str) -> None:
         names = [f"operand {i}" for i in range(len(result.operands))]
         words = op.words(names, result.settings)
         assert words
-        if name in ("rounded", "likeliest"):  # the others are what everybody knows: the format, the vocabulary
+        if name in ("rounded", "likeliest", "known"):  # the others are what everybody knows: the format, the vocabulary
             names = names[:1]
         if not op.runs_on:  # that is about all of them
             assert [each for each in names if each not in words] == []

@@ -240,10 +240,10 @@ def set_words(*words: Any) -> Any:
 def test_other_words_typed_into_the_sheet(tmp_path: Path) -> None:
     path = build(tmp_path / "book.xlsx", "llama4", *BARE)
     before = sheetgen("check", path)
-    after = sheetgen("check", edited(path, set_words("mat", "ran", "CAT", "dog")))
+    after = sheetgen("check", edited(path, set_words("mat", "ran", "cat", "dog")))
     assert (before.code, after.code) == (0, 0), after.out + after.err
     assert "prediction: the cat sat on the mat → " in before.out
-    assert "prediction: mat ran CAT dog the mat → " in after.out
+    assert "prediction: mat ran cat dog the mat → " in after.out
     assert before.out.splitlines()[-1].partition("→")[2] != after.out.splitlines()[-1].partition("→")[2]
 
     made = make("llama4")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -311,9 +310,9 @@ class Vocabulary:
             raise InputError("--keep-vocab is empty: give words or ids, such as --keep-vocab 3,1,4")
         if all(re.fullmatch(r"[0-9]{1,9}", piece) for piece in pieces):
             return list(dict.fromkeys(self._in_range(map(int, pieces), "--keep-vocab")))
-        places = {word.lower(): i for i, word in enumerate(self.words)}
-        if all(piece.lower() in places for piece in pieces):
-            return list(dict.fromkeys(places[piece.lower()] for piece in pieces))
+        places = {word: i for i, word in enumerate(self.words)}
+        if all(piece in places for piece in pieces):
+            return list(dict.fromkeys(places[piece] for piece in pieces))
         return list(dict.fromkeys(self._tokenised(text, "--keep-vocab", special=False)))
 
     def _tokenised(self, text: str, option: str, special: bool) -> list[int]:
@@ -349,22 +348,15 @@ def _stored_words(file: Path) -> dict[int, str]:
 
 
 def cell_words(tokens: Mapping[int, str], size: int) -> list[str]:
-    """A word for each id that a cell can hold and that no other equals, whatever its case: else t<id>, or <word>_<id>.
-
-    Spreadsheet programs compare text without case, and some take compatible letters (ﬁ, fi) for the same.
-    """
+    """A word for each id that a cell can hold and that no other equals: else t<id>, or <word>_<id>."""
     taken: set[str] = set()
     words = []
     for i in range(size):
         word = tokens.get(i, "")
         if not word or not word.isprintable() or any(c.isspace() for c in word) or len(word) > LONGEST_WORD - 10:
             word = f"t{i}"
-        while _key(word) in taken:
+        while word in taken:
             word = f"{word}_{i}"
-        taken.add(_key(word))
+        taken.add(word)
         words.append(word)
     return words
-
-
-def _key(word: str) -> str:
-    return unicodedata.normalize("NFKC", word).casefold()

@@ -131,10 +131,10 @@ def decode(family: type[Config], cells: Mapping[str, Any]) -> Config:
 # --- a model -----------------------------------------------------------------------------------------------------
 
 
-def run(config: Config, source: Source) -> Trace:
-    """The model of `config` with the numbers and words of `source`."""
+def run(config: Config, source: Source, alike: bool = False) -> Trace:
+    """The model of `config` with the numbers and words of `source`; `alike` words are looked up as 0.1.0 did it."""
     refuse_too_many(config)
-    with Trace(source) as trace:
+    with Trace(source, alike) as trace:
         controls = config.live()
         if config.rounds:
             rounding.begin(trace, config.precision, controls)

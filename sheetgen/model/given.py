@@ -14,6 +14,7 @@ import numpy as np
 
 from sheetgen.base.cells import MAX_ROWS
 from sheetgen.base.errors import InputError
+from sheetgen.base.text import folded
 from sheetgen.trace.ops import Array
 
 DEFAULT_TEXT = "the cat sat on the mat"
@@ -111,10 +112,7 @@ def _vocabulary(
     words: list[str], values: Mapping[str, Any], chosen: Mapping[str, Any]
 ) -> tuple[list[str], dict[str, Any]]:
     """The words, each once, filled up to vocab_size; and vocab_size, larger where it was too small by default."""
-    first: dict[str, str] = {}
-    for word in words:
-        first.setdefault(word.lower(), word)
-    distinct, size = list(first.values()), values["vocab_size"]
+    distinct, size = list(dict.fromkeys(words)), values["vocab_size"]
     if not isinstance(size, int) or size < 1:
         return distinct, {}  # the family refuses such a size in its own words
     if size > MAX_ROWS:
@@ -136,14 +134,14 @@ def split_words(text: str) -> list[str]:
     for word in words:
         if len(word) > LONGEST_WORD:
             raise InputError(f"the word {word[:20]!r}… has {len(word)} letters: choose at most {LONGEST_WORD}")
-        if not word.isprintable():
+        if not word.isprintable():  # zero-width signs among them: a reader could not tell the word from another
             raise InputError(f"the word {word!r} has signs that a cell cannot hold: leave them out")
     return words
 
 
 def fill_vocabulary(words: list[str], size: int) -> list[str]:
-    """The words, then common words, then word_<i>, until there are `size`; no word twice, whatever its case."""
-    taken = {word.lower() for word in words}
+    """The words, then common words, then word_<i>, until there are `size`; none of these in another case or form."""
+    taken = set(map(folded, words))
     common = [word for word in (*DEFAULT_TEXT.split()[:-2], "mat", *COMMON_WORDS.split()) if word not in taken]
     made = (word for i in range(size + len(words)) if (word := f"word_{i}") not in taken)
     vocabulary = [*words, *dict.fromkeys(common)][:size]

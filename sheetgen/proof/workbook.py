@@ -13,6 +13,7 @@ import numpy as np
 from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError, TooLarge
 from sheetgen.base.lang import ENGLISH, catalogues, everywhere
+from sheetgen.base.text import folded
 from sheetgen.engines.values import Values
 from sheetgen.model.config import Config, decode, run
 from sheetgen.model.families import FAMILIES
@@ -87,7 +88,7 @@ def config_of(settings: dict[str, Any], path: Path) -> Config:
 def rebuilt(config: Config, workbook: WorkbookSource) -> Trace:
     """The model in the sizes that the blocks of the workbook have now, which somebody may have let grow."""
     try:
-        return run(config, workbook)
+        return run(config, workbook, workbook.alike)
     except TooLarge as error:
         raise InputError(f"{workbook.book.path}: with what Config says {error}") from None
     except ShapeError as error:
@@ -110,7 +111,7 @@ def finite(config: Config, workbook: WorkbookSource) -> Trace:
 def resized_by(book: Book, values: Values | None, key: str, config: Config) -> Resized:
     """The blocks that have not the shape that these settings ask for."""
     workbook = WorkbookSource(book, values, key)
-    run(config, workbook)
+    run(config, workbook, workbook.alike)
     return workbook.resized
 
 
@@ -168,7 +169,7 @@ class WorkbookSource:
             raise InputError(
                 f"{self.book.path}: {place}, the control {path.rpartition('.')[2]}, {what}: it {limits.rule}"
             )
-        return found.lower() if isinstance(found, str) else float(found)
+        return found if isinstance(found, str) else float(found)
 
     def text(self, path: str, count: int) -> list[str]:
         place = self._place(path)
@@ -188,15 +189,23 @@ class WorkbookSource:
         return found
 
     def _all_known(self, vocabulary: Range, words: list[str]) -> None:
-        known = {word.lower() for word in words}
+        key = str.lower if self.alike else str
+        known = set(map(key, words))
         for path in self.sentences:
             place = self._place(path)
             for column, word in enumerate(self._now(place)[0]):
-                if str(word).lower() not in known:
+                if key(str(word)) not in known:
+                    near = next((each for each in words if folded(each) == folded(str(word))), None)
                     raise InputError(
                         f"{self.book.path}: the word {word!r} at {place.part(0, column)} is not in the vocabulary "
-                        f"({vocabulary}): choose one from its list"
+                        f"({vocabulary}){f', which has {near!r}' if near else ''}: choose one from its list"
                     )
+
+    @functools.cached_property
+    def alike(self) -> bool:
+        """Whether words that differ in case alone are one: sheetgen 0.1.0 looked them up by =, not by EXACT."""
+        formulas = (f.text for sheet in self.book.sheets.values() for f in sheet.formula_at.values())
+        return not any("EXACT(" in formula for formula in formulas)
 
     def _place(self, path: str) -> Range:
         name = name_of(path, self.key)

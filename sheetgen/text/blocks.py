@@ -96,7 +96,9 @@ BLOCKS: Mapping[str, Entry] = {
     # --- input -------------------------------------------------------------------------------------------------------
     "words": Entry("The sentence, one word per token. Change a word: choose from the list, everything follows."),
     "in_vocabulary": Entry(
-        "✗ marks a word that the vocabulary below does not have: choose one from its list.", title="known?"
+        "✗ marks a word that the vocabulary below does not have: choose one from its list. "
+        "✗ the? — it has this one, which differs in case or form: The and the are two words.",
+        title="known?",
     ),
     "tokens": Entry("Token ids: the place of each word in the vocabulary, counted from 0."),
     "vocabulary": Entry("All words that the model knows.", title="word"),

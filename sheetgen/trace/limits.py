@@ -23,7 +23,7 @@ class Limits:
 
     def allows(self, value: object) -> bool:
         if self.choices:
-            return isinstance(value, str) and value.lower() in self.choices
+            return isinstance(value, str) and meant(value) in self.choices
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return self.low <= value <= self.high and (not self.whole or value == int(value))
@@ -41,11 +41,21 @@ class Limits:
     def formula(self, cell: str) -> str:
         """True in the sheet when the cell holds what is allowed."""
         if self.choices:
-            return "OR(" + ",".join(f'{cell}="{word}"' for word in self.choices) + ")"
+            return "OR(" + ",".join(says(cell, word) for word in self.choices) + ")"
         rules = [f"COUNT({cell})=1", f"{cell}>={literal(self.low)}"]
         rules += [f"{cell}<={literal(self.high)}"] if self.high < math.inf else []
         rules += [f"INT({cell})={cell}"] if self.whole else []
         return f"IFERROR(AND({','.join(rules)}),FALSE)"
+
+
+def meant(typed: str) -> str:
+    """The word of a control that somebody typed with capitals or blanks around it."""
+    return typed.strip(" ").lower()
+
+
+def says(cell: str, word: str) -> str:
+    """True in the sheet when the cell holds the word, with capitals or blanks around it as it may be; without '='."""
+    return f'TRIM({cell})="{word}"'
 
 
 def complaints(values: Sequence[object], limits: Sequence[tuple[str, Limits]]) -> str:

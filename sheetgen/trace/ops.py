@@ -21,7 +21,7 @@ from sheetgen.base.cells import Range
 from sheetgen.base.errors import InputError
 from sheetgen.base.lang import tr
 from sheetgen.base.text import literal
-from sheetgen.trace.limits import Limits, complaints, complaints_formula
+from sheetgen.trace.limits import Limits, complaints, complaints_formula, meant, says
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Index = slice | int  # all of an axis (a whole block) or one position of it (one cell)
@@ -283,20 +283,36 @@ def _rank_numpy(x: Array) -> Array:
     return np.asarray(larger + equal_above, dtype=float)
 
 
-def _lookup_numpy(words: Array, vocabulary: Array) -> Array:
-    """Ids counted from 0. Spreadsheets compare text without case, so the reference does too."""
-    ids = {str(word).lower(): i for i, word in reversed(list(enumerate(vocabulary[:, 0])))}
+def _lookup_numpy(words: Array, vocabulary: Array, alike: bool = False) -> Array:
+    """Ids counted from 0. alike: words of one spelling but for the case are one, as sheetgen 0.1.0 had them."""
+    key = str.lower if alike else str
+    ids = {key(word): i for i, word in reversed(list(enumerate(map(str, vocabulary[:, 0]))))}
     for position, word in enumerate(words[0]):
-        if str(word).lower() not in ids:
+        if key(str(word)) not in ids:
             raise InputError(f"word {position + 1} of the sentence, {word!r}, is not in the vocabulary")
-    return np.array([[float(ids[str(word).lower()]) for word in words[0]]])
+    return np.array([[float(ids[key(str(word))]) for word in words[0]]])
 
 
-def _lookup(row: Index, column: Index, words: View, vocabulary: View) -> str:
+def _lookup(row: Index, column: Index, words: View, vocabulary: View, alike: bool = False) -> str:
+    word, all_words = words.at(row, column), vocabulary.at(ALL, ALL)
     if vocabulary.rows == 1:  # a comparison of two cells is no array
-        return f"MATCH({words.at(row, column)},{vocabulary.at(ALL, ALL)},0)-1"
-    # MATCH over a comparison, not over the words: a bare MATCH would read *, ? and ~ as wildcards.
-    return f"MATCH(1,1*({vocabulary.at(ALL, ALL)}={words.at(row, column)}),0)-1"
+        return f"MATCH({word},{all_words},0)-1" if alike else f"IF(EXACT({all_words},{word}),0,NA())"
+    # MATCH over a comparison, not over the words: a bare MATCH would read *, ? and ~ as wildcards. EXACT, not =: what
+    # = takes for the same (the, The; Maße, Masse; ﬁn, fin) every program decides in its own way.
+    same = f"{all_words}={word}" if alike else f"EXACT({all_words},{word})"
+    return f"MATCH(1,1*{f'({same})' if alike else same},0)-1"
+
+
+def _known(row: Index, column: Index, ids: View, words: View, vocabulary: View, alike: bool = False) -> str:
+    """✓; or ✗, and the word of the vocabulary that the program takes for the same but for its case or form."""
+    word, all_words = words.at(row, column), vocabulary.at(ALL, ALL)
+    if alike:
+        wrong = '"✗"'
+    elif vocabulary.rows == 1:
+        wrong = f'IF({all_words}={word},"✗ "&{all_words}&"?","✗")'
+    else:
+        wrong = f'IFERROR("✗ "&INDEX({all_words},MATCH(1,1*({all_words}={word}),0))&"?","✗")'
+    return f'IF(ISNA({ids.at(row, column)}),{wrong},"✓")'
 
 
 def _likeliest_numpy(probs: Array, vocabulary: Array) -> Array:
@@ -346,12 +362,11 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _when_numpy(control: Array, yes: Array, no: Array, word: str) -> Array:
-    """Spreadsheets compare text without case, so the reference does too."""
-    return np.asarray(np.where(str(control[0, 0]).lower() == word, yes, no))
+    return np.asarray(np.where(meant(str(control[0, 0])) == word, yes, no))
 
 
 def _when(row: Index, column: Index, control: View, yes: View, no: View, word: str) -> str:
-    return f'IF({control.at(row, column, SUM)}="{word}",{yes.at(row, column)},{no.at(row, column)})'
+    return f"IF({says(control.at(row, column), word)},{yes.at(row, column)},{no.at(row, column)})"
 
 
 def _list(function: str) -> Callable[..., str]:
@@ -478,6 +493,15 @@ _ALL = (
         _each("1*({0}={1})", SUM, SUM),
         "[{0} = {1}]",
         "1 where both are equal, else 0.",
+        PRODUCT,
+        gives=Nature.ONE_HOT,
+    ),
+    Op(
+        "same_words",
+        lambda a, b: (a == b).astype(float),
+        _each("1*EXACT({0},{1})"),
+        "[{0} = {1}]",
+        "1 where both are the same word, case and all, else 0.",
         PRODUCT,
         gives=Nature.ONE_HOT,
     ),
@@ -760,11 +784,13 @@ _ALL = (
     ),
     Op(
         "known",
-        lambda ids: np.full(ids.shape, "✓", dtype=object),
-        _each('IF(ISNA({0}),"✗","✓")'),
+        lambda ids, *_words, **_alike: np.full(ids.shape, "✓", dtype=object),
+        _known,
         "{0} found?",
         "✗ marks a word that is not in the vocabulary.",
         spread="cell",
+        array=True,
+        axes="columns",
         gives=Nature.HELD,
     ),
     Op(

@@ -63,8 +63,9 @@ class Frame:
 class Trace:
     """All named tensors of one run of a model, in the order of computation, and the frames around them."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, alike: bool = False) -> None:
         self.source = source
+        self.alike = alike  # whether The and the are one word, as they were for sheetgen 0.1.0
         self.blocks: dict[str, Block] = {}
         self.cells = 0  # of all blocks
         self.root = Frame("", "")

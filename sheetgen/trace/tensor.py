@@ -396,6 +396,16 @@ def complaints(controls: Sequence[Control]) -> Tensor:
     return apply("complaints", *controls, limits=[(c.name, c.limits) for c in controls])
 
 
+def lookup(words: Tensor, vocabulary: Tensor) -> Tensor:
+    """Ids of the words, counted from 0. [1, T], [V, 1] → [1, T]; InputError for a word that is not there."""
+    return apply("lookup", words, vocabulary, alike=running().alike)
+
+
+def known(ids: Tensor, words: Tensor, vocabulary: Tensor) -> Tensor:
+    """Which words have been found, in signs. [1, T], [1, T], [V, 1] → [1, T]."""
+    return apply("known", ids, words, vocabulary, alike=running().alike)
+
+
 def rows_of(x: Tensor) -> Tensor:
     """The number of rows of a block, read by the sheet from the block itself."""
     return apply("size", x)
@@ -416,4 +426,4 @@ less_equal, equal, less = _function("less_equal"), _function("equal"), _function
 sum_rows, max_rows, mean_rows = _function("sum"), _function("max"), _function("mean")
 mean_square, rank = _function("mean_square"), _function("rank")
 positive, largest, smallest = _function("positive"), _function("largest"), _function("smallest")
-lookup, known, likeliest, choose = (_function(op) for op in ("lookup", "known", "likeliest", "choose"))
+likeliest, same_words, choose = (_function(op) for op in ("likeliest", "same_words", "choose"))

@@ -33,7 +33,7 @@ from sheetgen.sheet.workbook import Page, Placed, Ran, Table, Workbook, place
 from sheetgen.text.equation import shape_of
 from sheetgen.text.reasons import reason
 from sheetgen.trace.recorder import Source, Trace, scope, section
-from sheetgen.trace.tensor import Block, apply, equal, join
+from sheetgen.trace.tensor import Block, apply, join, same_words
 from sheetgen.workbooks import blame, scale
 
 KEYS = ("a", "b")
@@ -184,7 +184,7 @@ def _outputs(models: Sequence[Ran]) -> None:
     for path in ("next_word", "label"):
         both = said.get(path, [])
         if len(both) == 2 and both[0].shape == both[1].shape:
-            equal(*both).named("same")
+            same_words(*both).named("same")
 
 
 # --- on the sheet ------------------------------------------------------------------------------------------------

@@ -39,8 +39,8 @@ def pixels(draft: Draft, place: Range) -> None:
 
 
 def unknown_words(draft: Draft, place: Range, known: Range) -> None:
-    """A word that the vocabulary does not have is marked. known: of each word ✓ or ✗."""
-    wrong = {"criteria": f'={known.part(0, 0).a1}="✗"', "format": draft.look(draft.theme.wrong_word)}
+    """A word that the vocabulary does not have is marked. known: of each word ✓, or ✗ and perhaps a hint."""
+    wrong = {"criteria": f'=LEFT({known.part(0, 0).a1},1)="✗"', "format": draft.look(draft.theme.wrong_word)}
     _conditional(draft, place, {"type": "formula"} | wrong)
 
 

@@ -112,7 +112,7 @@ class Seq2Seq(Config):
         """W_Eᵀ·one-hot · √d + positions. [d, T]."""
         words = text("words", count, across=True, role="sentence")
         ids = lookup(words, vocabulary).named("tokens")
-        known(ids).named("in_vocabulary")
+        known(ids, words, vocabulary).named("in_vocabulary")
         rows = constant("id", np.arange(self.vocab_size)[:, None], ("vocabulary", ""))
         shown = table.named("W_E", "left", role="table")
         one_hot = equal(rows, ids).named("one_hot")

@@ -218,8 +218,9 @@ class ReceptiveField(Config):
         """Words → which word hears of which, layer by layer."""
         with section("Input: words"):
             words = text("words", self.n_tokens, across=True, role="sentence")
-            ids = lookup(words, text("vocabulary", self.vocab_size, across=False)).named("tokens")
-            known(ids).named("in_vocabulary")
+            vocabulary = text("vocabulary", self.vocab_size, across=False)
+            ids = lookup(words, vocabulary).named("tokens")
+            known(ids, words, vocabulary).named("in_vocabulary")
         with section("Window: what one layer sees"):
             position = constant("position", np.arange(self.n_tokens)[None], ("", "words"), "below")
             key = position.T.named("key_position", "left")

@@ -13,7 +13,7 @@ from sheetgen.trace.tensor import Tensor, Weight, constant, equal, known, likeli
 def look_up(words: Tensor, vocabulary: Tensor, w: Weight, d_model: int) -> tuple[Tensor, Tensor]:
     """One-hot columns of the words' ids [V, T], and the embedding table W_E [V, d_model] whose rows they pick."""
     ids = lookup(words, vocabulary).named("tokens")
-    known(ids).named("in_vocabulary")
+    known(ids, words, vocabulary).named("in_vocabulary")
     index = constant("id", np.arange(vocabulary.rows)[:, None], ("vocabulary", ""))
     table = w("W_E", vocabulary.rows, d_model, axes=("vocabulary", "d_model"), role="table")
     return equal(index, ids).named("one_hot"), table
