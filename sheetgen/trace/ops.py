@@ -499,7 +499,7 @@ _ALL = (
     Op(
         "same_words",
         lambda a, b: (a == b).astype(float),
-        _each("1*EXACT({0},{1})"),
+        _each("IF(EXACT({0},{1}),1,0)"),  # LibreOffice shows 1*EXACT as FALSE
         "[{0} = {1}]",
         "1 where both are the same word, case and all, else 0.",
         PRODUCT,
