@@ -414,7 +414,7 @@ def test_a_reduction_overwritten_by_a_number(small: Path) -> None:
         (set_config("n_heads", 10**5), [""]),
         (no_name("layer_0__W_O"), ["layer_0__W_O"]),
         (no_name("words"), ["words"]),
-        (no_sheet("Config"), ["not a workbook of sheetgen"]),
+        (no_sheet("Config"), ["no sheet Config: if it was renamed, rename it back"]),
         (no_sheet("Model"), ["not a workbook of sheetgen"]),
     ],
     ids=str,
