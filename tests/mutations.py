@@ -614,7 +614,7 @@ def remembered(memory: Memory, dirty: Callable[[Range], bool] = lambda _: True) 
         return {path: [area for area in found if dirty(area.range)] for path, found in areas.items()}
 
     with (
-        mock.patch.object(reading, "run", once(run, lambda config, _: config)),
+        mock.patch.object(reading, "run", once(run, lambda config, _source, alike: (config, alike))),
         mock.patch.object(checking, "lay_out", once(lay_out, lambda trace, *_: id(trace))),
         mock.patch.object(scale, "model_table", once(model_table, lambda groups, *_: tuple(groups))),
         mock.patch.object(comparing, "formulas_of", once(formulas_of, lambda tensor, place, *_: (id(tensor), place))),
