@@ -791,7 +791,7 @@ def config_with_infinity(found: Parts) -> None:
     setting(found, "rope_theta", "<v>1E999</v>")
 
 
-@parts("is not a workbook of sheetgen")
+@parts("has no sheet Config: if it was renamed, rename it back")
 def config_is_gone(found: Parts) -> None:
     swap(found, BOOK, 'name="Config"', 'name="Settings"')
 
