@@ -19,8 +19,9 @@ def page() -> str:
 
 
 def _help(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=f"sheetgen {name}", max_content_width=100, terminal_width=100)
-    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    with commands.make_context("sheetgen", [], resilient_parsing=True) as group:
+        context = click.Context(command, group, info_name=name, max_content_width=100, terminal_width=100)
+        return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 
 if __name__ == "__main__":
