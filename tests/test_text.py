@@ -26,6 +26,7 @@ OTHERWISE: list[tuple[str, dict[str, Any]]] = [
     ("llama31", {"rope_scaling": "linear"}),
     ("gpt2", {"precision": "bf16"}),
     ("nsa", {"precision": "bf16"}),
+    ("nsa", {"n_local": 0, "n_initial": 0}),
 ]
 
 
