@@ -22,7 +22,7 @@ demo: ## Install sheetgen, build a workbook and check it.
 	sheetgen build llama4 --heads 4 --experts 3
 	sheetgen check generated/llama4.xlsx
 
-test: install ## Install, then run all tests on all cores (five minutes on two).
+test: install ## Install, then run all tests on all cores (about twenty minutes on two).
 	$(PYTHON) -m $(PYTEST)
 
 quick: ## Run the quick tests only.

@@ -333,8 +333,9 @@ def load(path: File) -> Workbook:
 def check(path: File, engine: str = "formulas", static: bool = False) -> Report:
     """Recompute the workbook in a file and compare every tensor with NumPy, also after somebody has edited it.
 
-    engine: who recomputes it: formulas, libreoffice, ironcalc or formulas-model. static: calculate nothing, but compare
-    the formulas with those that the model has. Raises InputError, BookError or EngineError when it cannot be checked.
+    engine: who recomputes it: formulas, libreoffice, formulon, ironcalc or formulas-model. static: calculate nothing,
+    but compare the formulas with those that the model has. Raises InputError, BookError or EngineError when it cannot
+    be checked.
 
     >>> _ = sheetgen.build("llama1", n_layers=1).save("llama1.xlsx", force=True)
     >>> sheetgen.check("llama1.xlsx")
